@@ -1,0 +1,32 @@
+# Every target sets up its own .venv from the locked requirements; nothing needs to be activated.
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PACKAGES := headgate observability gates deployments cicd
+
+.PHONY: demo test check bench lock setup-demo setup-dev
+
+setup-demo:
+	@$(PYTHON) tools/bootstrap.py demo
+
+setup-dev:
+	@$(PYTHON) tools/bootstrap.py dev
+
+demo: setup-demo ## the main job on the embedded sandbox
+	@$(BIN)/headgate demo
+
+test: setup-dev ## the test suite
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: setup-dev ## ruff, mypy strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: setup-dev ## benchmarks/
+	@for b in benchmarks/*/run.py; do $(BIN)/python $$b; done
+
+lock: setup-dev ## refresh requirements/*.txt
+	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header dev.in -o dev.txt
+	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header demo.in -c dev.txt -o demo.txt
+	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header bootstrap.in -o bootstrap.txt

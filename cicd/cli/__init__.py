@@ -1,0 +1,1 @@
+"""The command line: thin functions that return exit codes; nothing is decided here."""

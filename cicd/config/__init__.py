@@ -1,0 +1,1 @@
+"""`headgate.yaml`: the model, loading with line numbers, detection of defaults."""

@@ -1,0 +1,251 @@
+"""The model of `headgate.yaml` (version 1).
+
+Parsed once, at the edge; unknown keys are errors. Every field has a unit in its name where it has one. Secrets are
+never fields: they come from `HEADGATE_*` environment variables or files (see `docs/configuration.md`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$", max_length=63)]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ForgeConfig(Section):
+    kind: Literal["gitlab"] = "gitlab"
+    """Which forge; token in HEADGATE_GITLAB_TOKEN (else CI_JOB_TOKEN, where GitLab allows it)."""
+    url: Url
+    """Base URL of the forge."""
+    project: str
+    """Full path of the project, or its numeric id."""
+
+
+class UnitGateConfig(Section):
+    command: tuple[str, ...] = ("python", "-m", "pytest", "-q")
+    """The command without paths; a JUnit report is asked of pytest in addition. `python` is the running interpreter."""
+    paths: tuple[str, ...] = ("tests",)
+    """Test paths appended to the command, relative to the repository root."""
+    timeout_s: float = Field(default=900.0, gt=0)
+    """After this the tests are ended and the gate is ERROR."""
+
+
+class QualityGateConfig(Section):
+    name: Name
+    """Stable name of the check in reports."""
+    suite: str
+    """Path of the Great Expectations 1.x suite (JSON), relative to the repository root."""
+    data: str
+    """Path or glob of the data files (Parquet, CSV, JSON lines), relative to the repository root."""
+    build: tuple[str, ...] = ()
+    """Command that builds the data first, run once per distinct command; `python` is the running interpreter."""
+    timeout_s: float = Field(default=600.0, gt=0)
+
+
+class DagGateConfig(Section):
+    path: str = "dags"
+    """Folder of the DAG files, relative to the repository root."""
+    airflow: Literal["2", "3"] = "3"
+    require: tuple[Literal["owner", "start_date", "tags", "retries", "schedule"], ...] = (
+        "owner",
+        "start_date",
+    )
+    """What every DAG must set, itself or in default_args."""
+
+
+class GatesConfig(Section):
+    unit: UnitGateConfig | None = None
+    quality: tuple[QualityGateConfig, ...] = ()
+    dags: DagGateConfig | None = None
+
+    @model_validator(mode="after")
+    def _unique(self) -> GatesConfig:
+        names = [check.name for check in self.quality]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"quality checks share a name: {', '.join(twice)}")
+        return self
+
+
+class DagTargetConfig(Section):
+    bucket: Annotated[str, StringConstraints(pattern=r"^(gs|file)://.+")]
+    """`gs://bucket/prefix` or `file:///folder`."""
+    keep_releases: int = Field(default=10, ge=1, le=1000)
+    """How many past releases can be rolled back to."""
+    max_delete_ratio: float = Field(default=0.5, ge=0, le=1)
+    """A plan that would delete more than this share of the owned files is refused unless --allow-mass-delete."""
+    timeout_s: float = Field(default=30.0, gt=0)
+
+
+class DagsConfig(Section):
+    source: str = "dags"
+    """Folder in the repository whose tree at a commit is delivered."""
+    project: Name = "dags"
+    """Name of the bundle; events call the service `dags/<project>`."""
+    include: tuple[str, ...] = ("**/*",)
+    exclude: tuple[str, ...] = ("**/__pycache__/**", "**/*.pyc")
+    targets: dict[Name, DagTargetConfig]
+    """Targets by environment name."""
+
+
+class ArgoCdConfig(Section):
+    url: Url
+    """Base URL of the Argo CD server; token in HEADGATE_ARGOCD_TOKEN."""
+    app: str
+    """Application name."""
+    project: str = "default"
+    """AppProject of the application; always sent, because Argo CD answers 403 for a missing application without it."""
+    namespace: str | None = None
+    """Namespace of the Application resource, for applications in any namespace."""
+    timeout_s: float = Field(default=30.0, gt=0)
+
+
+class GitOpsConfig(Section):
+    repo: str
+    """URL or path of the GitOps repository."""
+    branch: str = "main"
+    file: str
+    """File that holds the version, relative to the repository root."""
+    key: str
+    """Dotted path of the version in that file (`image.tag`, `spec.template.spec.containers[0].image`)."""
+
+
+class KubernetesConfig(Section):
+    namespace: str
+    """Namespace of the workload."""
+    rollout: str
+    """Name of the Rollout resource."""
+    kubeconfig: str | None = None
+    """Path of a kubeconfig; default $KUBECONFIG, then in-cluster. Needed by the `openmetrics` source to find pods."""
+    context: str | None = None
+
+
+class CanaryConfig(Section):
+    analysis: tuple[Name, ...] = Field(min_length=1)
+    """Names of entries of `analysis` that every step must pass before the next."""
+    steps: tuple[Annotated[int, Field(ge=1, le=100)], ...] = ()
+    """Weights that are expected in the Rollout's steps; empty: whatever the Rollout says."""
+    max_step_s: float = Field(default=1800.0, gt=0)
+    """A step that is neither passed nor failed by then is INCONCLUSIVE and the release is aborted."""
+
+
+class BlueGreenConfig(Section):
+    analysis: tuple[Name, ...] = Field(min_length=1)
+    """Analysis of the preview before the switch."""
+    soak: tuple[Name, ...] = ()
+    """Analysis of the active version after the switch, while the old colour still stands."""
+    max_step_s: float = Field(default=1800.0, gt=0)
+
+
+class StrategyConfig(Section):
+    canary: CanaryConfig | None = None
+    blue_green: BlueGreenConfig | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> StrategyConfig:
+        if (self.canary is None) == (self.blue_green is None):
+            raise ValueError("give exactly one of canary and blue_green")
+        return self
+
+
+class ServiceConfig(Section):
+    argocd: ArgoCdConfig
+    gitops: GitOpsConfig
+    kubernetes: KubernetesConfig
+    strategy: StrategyConfig
+    deadline_s: float = Field(default=3600.0, gt=0)
+    """The whole rollout must have settled by then; afterwards it is turned back."""
+    poll_s: float = Field(default=2.0, gt=0)
+    """Pause between two observations."""
+
+
+class EnvironmentConfig(Section):
+    services: dict[Name, ServiceConfig]
+    """Services by name."""
+
+
+class JenkinsConfig(Section):
+    url: Url
+    """Base URL of the controller; user in HEADGATE_JENKINS_USER, API token in HEADGATE_JENKINS_TOKEN."""
+    job: str
+    """Full name of the delivery job."""
+    timeout_s: float = Field(default=3600.0, gt=0)
+
+
+class DeployConfig(Section):
+    jenkins: JenkinsConfig | None = None
+    environments: dict[Name, EnvironmentConfig]
+
+
+class AnalysisConfig(Section):
+    source: Literal["prometheus", "openmetrics"]
+    """`openmetrics` scrapes the pods themselves, `prometheus` asks a server (its URL in `url`)."""
+    url: Url | None = None
+    errors: str
+    """Counter of bad events; a selector such as `http_requests_total{status=~"5.."}`; `{{hash}}` and `{{role}}` are filled in."""
+    total: str
+    """Counter of all events, written the same way."""
+    max_ratio: float = Field(ge=0, le=1)
+    """A measurement passes when errors / total over the interval is at most this."""
+    min_total: int = Field(default=50, ge=1)
+    """Fewer events than this in an interval make the measurement INCONCLUSIVE."""
+    interval_s: float = Field(default=60.0, gt=0)
+    """Length of one measurement."""
+    count: int = Field(default=5, ge=1)
+    """Measurements that must pass."""
+    failure_limit: int = Field(default=0, ge=0)
+    """More failed measurements than this fail the analysis."""
+    inconclusive_limit: int = Field(default=3, ge=0)
+    consecutive_error_limit: int = Field(default=4, ge=0)
+
+    @model_validator(mode="after")
+    def _prometheus_needs_url(self) -> AnalysisConfig:
+        if self.source == "prometheus" and self.url is None:
+            raise ValueError("source prometheus needs url")
+        return self
+
+
+class ObservabilityConfig(Section):
+    store: str = "sqlite:///.headgate/events.db"
+    """SQLAlchemy URL of the event store; a relative SQLite path counts from the folder of headgate.yaml."""
+    otlp_endpoint: Url | None = None
+    """OTLP over HTTP; None sends nothing."""
+    traces: Literal["none", "console", "otlp"] = "none"
+    time_zone: str = "UTC"
+
+
+class Config(Section):
+    """The whole of `headgate.yaml`."""
+
+    version: Literal[1]
+    project: str
+    """Name of the repository being released, used in events and reports."""
+    forge: ForgeConfig | None = None
+    gates: GatesConfig = GatesConfig()
+    dags: DagsConfig | None = None
+    deploy: DeployConfig | None = None
+    analysis: dict[Name, AnalysisConfig] = Field(default_factory=dict)
+    observability: ObservabilityConfig = ObservabilityConfig()
+
+    @model_validator(mode="after")
+    def _analysis_names_exist(self) -> Config:
+        environments = self.deploy.environments if self.deploy else {}
+        for environment, settings in environments.items():
+            for service, target in settings.services.items():
+                strategy = target.strategy.canary or target.strategy.blue_green
+                wanted = (*strategy.analysis, *getattr(strategy, "soak", ())) if strategy else ()
+                unknown = sorted(set(wanted) - set(self.analysis))
+                if unknown:
+                    raise ValueError(
+                        f"deploy.environments.{environment}.services.{service} uses analysis {', '.join(unknown)},"
+                        f" but only these are defined: {', '.join(sorted(self.analysis)) or 'none'}"
+                    )
+        return self

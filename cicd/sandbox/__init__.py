@@ -1,0 +1,1 @@
+"""An embedded environment that speaks the real wire protocols on loopback."""

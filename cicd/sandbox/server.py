@@ -1,0 +1,61 @@
+"""Run an ASGI application on a free loopback port, in a thread."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from headgate.errors import UnreachableError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+
+class AppServer:
+    """One HTTP server on 127.0.0.1. `port` 0 takes a free one; `url` is known before the server starts.
+
+    Start and stop with `with`, or by `start()` and `stop()`; both may be called twice. Raises `UnreachableError`
+    when the application does not come up within ten seconds.
+    """
+
+    def __init__(self, app: ASGIApp, *, name: str, port: int = 0) -> None:
+        import uvicorn
+
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", port))
+        self.name = name
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", ws="none")
+        self._server = uvicorn.Server(config)
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        if self._thread is not None:
+            return
+        self._socket.listen(128)  # connections made before the loop runs wait here instead of being refused
+        self._thread = threading.Thread(target=self._run, name=f"sandbox-{self.name}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._server.force_exit = True
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+            if self._thread.is_alive():
+                raise UnreachableError(f"the sandbox server {self.name} did not stop", next_step="End the process.")
+            self._thread = None
+        self._socket.close()
+
+    def __enter__(self) -> AppServer:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()

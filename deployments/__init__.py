@@ -1,0 +1,1 @@
+"""How it goes out: rollout decisions, metric analysis, Argo CD, Argo Rollouts, the GitOps repository."""

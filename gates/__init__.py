@@ -1,0 +1,1 @@
+"""May it pass: verdicts, unit tests, data quality, DAG integrity, policy, reports."""

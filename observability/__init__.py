@@ -1,0 +1,1 @@
+"""What happened: delivery events, the store, DORA metrics, Prometheus, traces, the dashboard."""
