@@ -21,6 +21,8 @@ class Section(BaseModel):
 
 
 class ForgeConfig(Section):
+    """Where merge requests live."""
+
     kind: Literal["gitlab"] = "gitlab"
     """Which forge; token in HEADGATE_GITLAB_TOKEN (else CI_JOB_TOKEN, where GitLab allows it)."""
     url: Url
@@ -30,6 +32,8 @@ class ForgeConfig(Section):
 
 
 class UnitGateConfig(Section):
+    """The repository's own tests."""
+
     command: tuple[str, ...] = ("python", "-m", "pytest", "-q")
     """The command without paths; a JUnit report is asked of pytest in addition. `python` is the running interpreter."""
     paths: tuple[str, ...] = ("tests",)
@@ -39,6 +43,8 @@ class UnitGateConfig(Section):
 
 
 class QualityGateConfig(Section):
+    """One Great Expectations suite on one batch of data."""
+
     name: Name
     """Stable name of the check in reports."""
     suite: str
@@ -48,12 +54,16 @@ class QualityGateConfig(Section):
     build: tuple[str, ...] = ()
     """Command that builds the data first, run once per distinct command; `python` is the running interpreter."""
     timeout_s: float = Field(default=600.0, gt=0)
+    """After this the check is ended and is ERROR."""
 
 
 class DagGateConfig(Section):
+    """Static integrity of the Airflow DAG files."""
+
     path: str = "dags"
     """Folder of the DAG files, relative to the repository root."""
     airflow: Literal["2", "3"] = "3"
+    """Major version of Airflow; decides the syntax of `.airflowignore`."""
     require: tuple[Literal["owner", "start_date", "tags", "retries", "schedule"], ...] = (
         "owner",
         "start_date",
@@ -62,6 +72,8 @@ class DagGateConfig(Section):
 
 
 class GatesConfig(Section):
+    """What a change must pass; a gate that is not configured is not run and not claimed."""
+
     unit: UnitGateConfig | None = None
     quality: tuple[QualityGateConfig, ...] = ()
     dags: DagGateConfig | None = None
@@ -76,6 +88,8 @@ class GatesConfig(Section):
 
 
 class DagTargetConfig(Section):
+    """A bucket (and prefix) that Composer reads."""
+
     bucket: Annotated[str, StringConstraints(pattern=r"^(gs|file)://.+")]
     """`gs://bucket/prefix` or `file:///folder`."""
     keep_releases: int = Field(default=10, ge=1, le=1000)
@@ -83,20 +97,27 @@ class DagTargetConfig(Section):
     max_delete_ratio: float = Field(default=0.5, ge=0, le=1)
     """A plan that would delete more than this share of the owned files is refused unless --allow-mass-delete."""
     timeout_s: float = Field(default=30.0, gt=0)
+    """Bound of one request."""
 
 
 class DagsConfig(Section):
+    """Delivery of DAGs from Git to buckets."""
+
     source: str = "dags"
     """Folder in the repository whose tree at a commit is delivered."""
     project: Name = "dags"
     """Name of the bundle; events call the service `dags/<project>`."""
     include: tuple[str, ...] = ("**/*",)
+    """Globs, relative to `source`, of what is delivered."""
     exclude: tuple[str, ...] = ("**/__pycache__/**", "**/*.pyc")
+    """Globs of what is left out; wins over `include`."""
     targets: dict[Name, DagTargetConfig]
     """Targets by environment name."""
 
 
 class ArgoCdConfig(Section):
+    """The Argo CD application that deploys the service."""
+
     url: Url
     """Base URL of the Argo CD server; token in HEADGATE_ARGOCD_TOKEN."""
     app: str
@@ -106,12 +127,16 @@ class ArgoCdConfig(Section):
     namespace: str | None = None
     """Namespace of the Application resource, for applications in any namespace."""
     timeout_s: float = Field(default=30.0, gt=0)
+    """Bound of one request; `refresh` blocks until Argo CD has reconciled."""
 
 
 class GitOpsConfig(Section):
+    """The place in Git that says which version runs."""
+
     repo: str
     """URL or path of the GitOps repository."""
     branch: str = "main"
+    """Branch that Argo CD follows."""
     file: str
     """File that holds the version, relative to the repository root."""
     key: str
@@ -119,6 +144,8 @@ class GitOpsConfig(Section):
 
 
 class KubernetesConfig(Section):
+    """The workload in its cluster."""
+
     namespace: str
     """Namespace of the workload."""
     rollout: str
@@ -126,9 +153,12 @@ class KubernetesConfig(Section):
     kubeconfig: str | None = None
     """Path of a kubeconfig; default $KUBECONFIG, then in-cluster. Needed by the `openmetrics` source to find pods."""
     context: str | None = None
+    """Context in the kubeconfig; default its current one."""
 
 
 class CanaryConfig(Section):
+    """Step by step, each step passing its analysis before the next."""
+
     analysis: tuple[Name, ...] = Field(min_length=1)
     """Names of entries of `analysis` that every step must pass before the next."""
     steps: tuple[Annotated[int, Field(ge=1, le=100)], ...] = ()
@@ -138,14 +168,19 @@ class CanaryConfig(Section):
 
 
 class BlueGreenConfig(Section):
+    """Analyse the preview, switch, soak, and only then let the old colour go."""
+
     analysis: tuple[Name, ...] = Field(min_length=1)
     """Analysis of the preview before the switch."""
     soak: tuple[Name, ...] = ()
     """Analysis of the active version after the switch, while the old colour still stands."""
     max_step_s: float = Field(default=1800.0, gt=0)
+    """An analysis that has neither passed nor failed by then is INCONCLUSIVE and the release is aborted."""
 
 
 class StrategyConfig(Section):
+    """Exactly one of `canary` and `blue_green`."""
+
     canary: CanaryConfig | None = None
     blue_green: BlueGreenConfig | None = None
 
@@ -157,6 +192,8 @@ class StrategyConfig(Section):
 
 
 class ServiceConfig(Section):
+    """How one service is rolled out in one environment."""
+
     argocd: ArgoCdConfig
     gitops: GitOpsConfig
     kubernetes: KubernetesConfig
@@ -168,27 +205,38 @@ class ServiceConfig(Section):
 
 
 class EnvironmentConfig(Section):
+    """An environment, such as `prod`."""
+
     services: dict[Name, ServiceConfig]
     """Services by name."""
 
 
 class JenkinsConfig(Section):
+    """The job that runs releases for `headgate release start --on jenkins`."""
+
     url: Url
     """Base URL of the controller; user in HEADGATE_JENKINS_USER, API token in HEADGATE_JENKINS_TOKEN."""
     job: str
     """Full name of the delivery job."""
     timeout_s: float = Field(default=3600.0, gt=0)
+    """How long to wait for the build, queue included."""
 
 
 class DeployConfig(Section):
+    """Rollouts of services."""
+
     jenkins: JenkinsConfig | None = None
     environments: dict[Name, EnvironmentConfig]
+    """Environments by name."""
 
 
 class AnalysisConfig(Section):
+    """A metric that decides a rollout step."""
+
     source: Literal["prometheus", "openmetrics"]
     """`openmetrics` scrapes the pods themselves, `prometheus` asks a server (its URL in `url`)."""
     url: Url | None = None
+    """Base URL of the Prometheus server."""
     errors: str
     """Counter of bad events; a selector such as `http_requests_total{status=~"5.."}`; `{{hash}}` and `{{role}}` are filled in."""
     total: str
@@ -204,7 +252,9 @@ class AnalysisConfig(Section):
     failure_limit: int = Field(default=0, ge=0)
     """More failed measurements than this fail the analysis."""
     inconclusive_limit: int = Field(default=3, ge=0)
+    """More measurements without enough events than this end the analysis INCONCLUSIVE."""
     consecutive_error_limit: int = Field(default=4, ge=0)
+    """More failed queries in a row than this end the analysis in ERROR."""
 
     @model_validator(mode="after")
     def _prometheus_needs_url(self) -> AnalysisConfig:
@@ -214,18 +264,23 @@ class AnalysisConfig(Section):
 
 
 class ObservabilityConfig(Section):
+    """Where events, metrics and traces go."""
+
     store: str = "sqlite:///.headgate/events.db"
     """SQLAlchemy URL of the event store; a relative SQLite path counts from the folder of headgate.yaml."""
     otlp_endpoint: Url | None = None
     """OTLP over HTTP; None sends nothing."""
     traces: Literal["none", "console", "otlp"] = "none"
+    """Where the trace of a change goes."""
     time_zone: str = "UTC"
+    """IANA zone in which days and weeks of reports are counted."""
 
 
 class Config(Section):
     """The whole of `headgate.yaml`."""
 
     version: Literal[1]
+    """Version of this format."""
     project: str
     """Name of the repository being released, used in events and reports."""
     forge: ForgeConfig | None = None
@@ -233,6 +288,7 @@ class Config(Section):
     dags: DagsConfig | None = None
     deploy: DeployConfig | None = None
     analysis: dict[Name, AnalysisConfig] = Field(default_factory=dict)
+    """Metrics by name, used by the strategies of services."""
     observability: ObservabilityConfig = ObservabilityConfig()
 
     @model_validator(mode="after")
