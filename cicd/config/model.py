@@ -17,7 +17,7 @@ Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
 class Section(BaseModel):
     """Base of all sections: frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class ForgeConfig(Section):
