@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from cicd.config.model import Config
+from cicd.config.model import Config, GatesConfig
 from headgate.errors import ConfigError, HeadgateError
 from headgate.git import Git
 
@@ -43,11 +43,18 @@ class Detected:
 
 def detect(root: Path) -> Config:
     """The configuration that fits the files below `root`. Raises `ConfigError` when nothing can be detected."""
-    return examine(root).config
+    found = examine(root).config
+    if found.gates == GatesConfig():
+        raise ConfigError(
+            "there is no headgate.yaml, and nothing to gate was found (tests/, dags/, gx/expectations/)",
+            where=str(root),
+            next_step="Run `headgate init` in the repository to be released, or name a file with --config.",
+        )
+    return found
 
 
 def examine(root: Path) -> Detected:
-    """As `detect`, with remarks for a person. Raises `ConfigError` when nothing can be detected."""
+    """What the files below `root` show, with remarks for a person; without any gate when there is nothing to gate."""
     return detect_config(list_files(root), folder=root.absolute().name, remote=origin(root))
 
 
@@ -56,7 +63,6 @@ def detect_config(files: Iterable[str], *, folder: str, remote: str | None) -> D
 
     Tests under `tests/` give the unit gate; `dags/*.py` the DAG gate; each `gx/expectations/NAME.json` whose name is
     that of data files (`data/**/NAME.parquet`, `.csv`, `.jsonl`, or a folder NAME of them) a quality gate.
-    Raises `ConfigError` when there is nothing to gate.
     """
     listing = sorted(set(files))
     quality, orphans = _quality(listing)
@@ -68,12 +74,6 @@ def detect_config(files: Iterable[str], *, folder: str, remote: str | None) -> D
     has_dags = any(path.startswith("dags/") and path.endswith(".py") for path in listing)
     if has_dags:
         gates["dags"] = {"path": "dags"}
-    if not gates:
-        raise ConfigError(
-            "there is no headgate.yaml, and nothing to gate was found (tests/, dags/, gx/expectations/)",
-            where=folder,
-            next_step="Run `headgate init` in the repository to be released, or name a file with --config.",
-        )
     place = parse_remote(remote) if remote else None
     forge = _forge(place)
     settings: dict[str, Any] = {"version": 1, "project": place.path if place else folder or "project", "gates": gates}
