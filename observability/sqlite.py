@@ -1,0 +1,171 @@
+"""SQLite for the event log: one file, write-ahead log, many processes; every driver error mapped in one place."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select
+from sqlalchemy import exc as sa_exc
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import NullPool
+
+from headgate.clock import Clock
+from headgate.errors import ConfigError, HeadgateError, LockHeldError
+from observability.schema import CURRENT, MIGRATIONS, to_microseconds, version_table
+
+_EXAMPLE = "Write it as sqlite:///.headgate/events.db (relative) or sqlite:////var/lib/headgate/events.db (absolute)."
+_FOLDER = ".headgate"
+
+
+def open_engine(url: str, *, root: Path | None, create: bool, clock: Clock, timeout_s: float) -> tuple[Engine, str]:
+    """The engine on a log that exists and has the current schema, and its path for messages."""
+    path = _path(url, root or Path.cwd())
+    if not path.is_file() and not create:
+        raise ConfigError(
+            "there is no event store here",
+            where=str(path),
+            next_step="Run a gate or a release first, import events (`headgate events import FILE.jsonl`), or correct the path.",
+        )
+    _make_folder(path.parent)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), poolclass=NullPool, connect_args={"timeout": timeout_s}
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    with mapped(str(path)):
+        _use_write_ahead_log(engine, clock, timeout_s)
+        _migrate(engine, clock, str(path))
+    return engine, str(path)
+
+
+@contextlib.contextmanager
+def connect(engine: Engine, *, write: bool) -> Iterator[Connection]:
+    """One transaction. A writing one takes the write lock at its start, so that it can never fail half-way with
+    "database is locked" the way a reader that turns writer does."""
+    with engine.connect().execution_options(headgate_write=write) as connection, connection.begin():
+        yield connection
+
+
+@contextlib.contextmanager
+def mapped(where: str) -> Iterator[None]:
+    """Turn driver errors into ours, chained."""
+    try:
+        yield
+    except (sa_exc.DBAPIError, sqlite3.Error) as error:
+        raise map_error(error, where) from error
+
+
+def map_error(error: Exception, where: str) -> HeadgateError:
+    """What a driver error means to a user: a lock is worth a retry, everything else has to be corrected."""
+    text = str(getattr(error, "orig", None) or error)
+    lowered = text.lower()
+    if "locked" in lowered or "busy" in lowered:
+        return LockHeldError(
+            "the event store stayed locked by another process",
+            where=where,
+            next_step="Run again; if it stays locked, look for a process that holds the file open (`fuser`).",
+        )
+    if "not a database" in lowered or "malformed" in lowered:
+        return ConfigError(
+            f"this file is not a Headgate event store: {text}",
+            where=where,
+            next_step="Point observability.store (or --store) at another file, or move this one away.",
+        )
+    return ConfigError(
+        f"the event store cannot be used: {text}",
+        where=where,
+        next_step="Check that the folder exists, is on a local disk with free space, and may be written.",
+    )
+
+
+def _path(url: str, root: Path) -> Path:
+    try:
+        parsed = make_url(url)
+    except sa_exc.ArgumentError as error:
+        raise ConfigError(f"{url!r} is not a store URL", where="observability.store", next_step=_EXAMPLE) from error
+    if parsed.get_backend_name() != "sqlite":
+        raise ConfigError(
+            f"event stores on {parsed.get_backend_name()!r} are not supported",
+            where="observability.store",
+            next_step=_EXAMPLE,
+        )
+    if parsed.host or parsed.query or parsed.database in (None, "", ":memory:"):
+        raise ConfigError(
+            f"{url!r} does not name a file on this machine", where="observability.store", next_step=_EXAMPLE
+        )
+    return (root / Path(parsed.database or "").expanduser()).absolute()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        if folder.name == _FOLDER and not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the folder of the event store cannot be made: {error.strerror or error}",
+            where=str(folder),
+            next_step="Choose a folder that may be written in observability.store (or --store).",
+        ) from error
+
+
+def _prepare(dbapi: sqlite3.Connection, _record: Any) -> None:
+    dbapi.isolation_level = None  # transactions are begun by `_begin`; the driver's own implicit ones are off
+    cursor = dbapi.cursor()
+    cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged event survives a power cut
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("headgate_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _use_write_ahead_log(engine: Engine, clock: Clock, timeout_s: float) -> None:
+    """Switch the file to WAL. SQLite does not wait for locks in this one statement, so the waiting is done here."""
+    deadline = clock.monotonic() + timeout_s
+    while True:
+        raw = engine.raw_connection()
+        try:
+            raw.cursor().execute("PRAGMA journal_mode=WAL").fetchone()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or clock.monotonic() > deadline:
+                raise
+            clock.sleep(0.02)
+        finally:
+            raw.close()
+
+
+def _migrate(engine: Engine, clock: Clock, where: str) -> None:
+    with connect(engine, write=False) as connection:
+        if inspect(connection).has_table(version_table.name) and _version(connection) == CURRENT:
+            return
+    with connect(engine, write=True) as connection:
+        tables = inspect(connection).get_table_names()
+        if tables and version_table.name not in tables:
+            raise ConfigError(
+                f"this database belongs to something else (tables {', '.join(sorted(tables)[:5])})",
+                where=where,
+                next_step="Point observability.store (or --store) at a file of its own.",
+            )
+        version_table.create(connection, checkfirst=True)
+        version = _version(connection)
+        if version > CURRENT:
+            raise ConfigError(
+                f"the event store has schema {version}, this Headgate knows {CURRENT}",
+                where=where,
+                next_step="Upgrade Headgate.",
+            )
+        for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
+            step(connection)
+            connection.execute(version_table.insert().values(version=number, applied_us=to_microseconds(clock.now())))
+
+
+def _version(connection: Connection) -> int:
+    return connection.execute(select(func.max(version_table.c.version))).scalar() or 0
