@@ -43,11 +43,15 @@ class Git:
     timeout_s: float = 120.0
     extra_env: Mapping[str, str] = field(default_factory=dict)
 
-    def call(self, *args: str, stdin: str | None = None, env: Mapping[str, str] | None = None) -> process.Completed:
-        """Run git and return what it answered, whatever its status. Raises `RemoteTimeoutError` when time runs out."""
+    def environ(self) -> dict[str, str]:
+        """The environment that git is run with."""
         # Inherited GIT_DIR and friends (set inside hooks) would point git at another repository than `path`.
         inherited = {k: v for k, v in os.environ.items() if k not in _POINTING_ELSEWHERE}
-        environ = inherited | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"} | dict(self.extra_env) | dict(env or {})
+        return inherited | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"} | dict(self.extra_env)
+
+    def call(self, *args: str, stdin: str | None = None, env: Mapping[str, str] | None = None) -> process.Completed:
+        """Run git and return what it answered, whatever its status. Raises `RemoteTimeoutError` when time runs out."""
+        environ = self.environ() | dict(env or {})
         done = process.run(["git", *args], timeout_s=self.timeout_s, cwd=self.path, env=environ, stdin=stdin)
         if done.timed_out:
             raise RemoteTimeoutError(
