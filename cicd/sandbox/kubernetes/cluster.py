@@ -10,7 +10,7 @@ import json
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -85,6 +85,11 @@ def copy_json(value: Any) -> Any:
     return value
 
 
+def copy_object(obj: Mapping[str, Any]) -> Object:
+    """A deep copy of one object."""
+    return {key: copy_json(value) for key, value in obj.items()}
+
+
 def matches(labels: Mapping[str, Any], selector: Mapping[str, str]) -> bool:
     """Whether all pairs of an equality selector are among the labels; an empty selector matches everything."""
     return all(labels.get(key) == value for key, value in selector.items())
@@ -156,7 +161,7 @@ class Cluster:
         """A copy of the object, or None."""
         with self._lock:
             found = self._objects.get(ref.key)
-            return None if found is None else copy_json(found)
+            return None if found is None else copy_object(found)
 
     def list(
         self, group: str, kind: str, namespace: str | None = None, selector: Mapping[str, str] | None = None
@@ -168,16 +173,15 @@ class Cluster:
                 for key, obj in self._objects.items()
                 if key[0] == group and key[1] == kind and (namespace is None or key[2] == namespace)
             ]
-            chosen = [
-                copy_json(obj)
+            return [
+                copy_object(obj)
                 for _, obj in sorted(found, key=lambda item: item[0])
                 if not selector or matches(obj["metadata"].get("labels") or {}, selector)
             ]
-        return chosen
 
     def create(self, obj: Mapping[str, Any]) -> Object:
         """Store a new object. Raises `AlreadyExistsError` when there is one of that name."""
-        new = copy_json(dict(obj))
+        new = copy_object(obj)
         ref = ref_of(new)
         with self._lock:
             if ref.key in self._objects:
@@ -194,7 +198,7 @@ class Cluster:
                 metadata["generation"] = 1
             return self._store(ref, new, "ADDED")
 
-    def apply(self, obj: Mapping[str, Any], *, field_manager: str = "argocd") -> Object:
+    def apply(self, obj: Mapping[str, Any]) -> Object:
         """Create or merge, as `kubectl apply` does with the last-applied annotation.
 
         Keys that an earlier apply set and this one lacks are removed; keys that others set (an injected selector, a
@@ -223,19 +227,19 @@ class Cluster:
             live = self._objects.get(ref.key)
             if live is None:
                 raise NotFoundError(f'{ref.kind} "{ref.name}" not found', where=ref.namespace or None)
-            new = copy_json(live)
+            new = copy_object(live)
             change(new)
             apply_defaults(new)
             for field in ("uid", "creationTimestamp", "name", "namespace", "generation", "resourceVersion"):
                 if field in live["metadata"]:
                     new["metadata"][field] = live["metadata"][field]
             if new == live:
-                return copy_json(live)
+                return copy_object(live)
             if ref.kind not in WITHOUT_GENERATION and _counts(ref.kind, new) != _counts(ref.kind, live):
                 new["metadata"]["generation"] = live["metadata"].get("generation", 0) + 1
             if new["metadata"].get("deletionTimestamp") and not new["metadata"].get("finalizers"):
                 self._remove(ref, new)
-                return copy_json(new)
+                return copy_object(new)
             return self._store(ref, new, "MODIFIED")
 
     def delete(self, ref: Ref) -> Object:
@@ -251,7 +255,7 @@ class Cluster:
                 stamp = self.timestamp()
                 return self.update(ref, lambda current: current["metadata"].setdefault("deletionTimestamp", stamp))
             self._remove(ref, live)
-            return copy_json(live)
+            return copy_object(live)
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Call `callback(type, object)` for every later change; the returned function ends that (also twice)."""
@@ -264,7 +268,7 @@ class Cluster:
 
         return unsubscribe
 
-    def changes_since(self, version: int) -> list[Change]:
+    def changes_since(self, version: int) -> Sequence[Change]:
         """The changes after a resource version, oldest first. Raises `ExpiredError` when some are no longer kept."""
         with self._lock:
             oldest = self._history[0].version if self._history else self._version + 1
@@ -279,7 +283,7 @@ class Cluster:
         obj["metadata"]["resourceVersion"] = str(self._version)
         self._objects[ref.key] = obj
         self._publish(event, obj)
-        return copy_json(obj)
+        return copy_object(obj)
 
     def _remove(self, ref: Ref, obj: Object) -> None:
         del self._objects[ref.key]
@@ -294,7 +298,7 @@ class Cluster:
     def _publish(self, event: str, obj: Object) -> None:
         self._history.append(Change(version=self._version, type=event, object=obj))
         for callback in self._subscribers:
-            callback(event, copy_json(obj))
+            callback(event, copy_object(obj))
 
 
 def _become(current: Object, wanted: Object) -> None:
