@@ -1,0 +1,161 @@
+"""Build the data, find its files, run the suites, judge what came out."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gates.quality.evaluate import Batch, evaluate_suite
+from gates.quality.runner import SuiteJob, SuiteResult, SuiteRunner
+from gates.quality.suite import Suite, parse_suite
+from gates.subprocesses import environment, interpreter_resolved, tail
+from gates.verdict import Location, Outcome, Verdict, group
+from headgate import process
+from headgate.clock import Clock
+from headgate.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityCheck:
+    """One suite on one batch. Paths are relative to the repository root; `data` may be a glob.
+
+    `build` is run before anything is checked, once for all checks that name the same command. `key` names the columns
+    that identify a row in reports, where they are shown as they are; `reveal` those whose failing values may be shown. `timeout_s` counts for the build
+    and for the suite, each.
+    """
+
+    name: str
+    suite: str
+    data: str
+    build: tuple[str, ...] = ()
+    timeout_s: float = 600.0
+    key: tuple[str, ...] = ()
+    reveal: tuple[str, ...] = ()
+    allow_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    check: QualityCheck
+    suite: Suite
+    files: tuple[str, ...]
+
+
+def run_quality(checks: Sequence[QualityCheck], *, root: Path, runner: SuiteRunner, clock: Clock) -> Verdict:
+    """The verdict `quality`: one node per check. What cannot be checked is an ERROR node with the next step."""
+    started = clock.monotonic()
+    broken = _build(checks, root)
+    prepared = [broken.get(check.build) or _prepare(check, root) for check in checks]
+    ready = [item for item in prepared if isinstance(item, _Ready)]
+    jobs = [_job(item, root) for item in ready if item.suite.expectations]
+    results = runner.run(jobs, timeout_s=sum(item.check.timeout_s for item in ready)) if jobs else {}
+    nodes = [
+        _judge(item, results, runner.name) if isinstance(item, _Ready) else _renamed(item, check.name)
+        for check, item in zip(checks, prepared, strict=True)
+    ]
+    node = group("quality", nodes, required=[check.name for check in checks])
+    return Verdict(
+        name=node.name,
+        outcome=node.outcome,
+        message=node.message,
+        children=node.children,
+        duration_s=clock.monotonic() - started,
+    )
+
+
+def _build(checks: Sequence[QualityCheck], root: Path) -> dict[tuple[str, ...], Verdict]:
+    """Run each distinct build command; the verdict of those that did not work."""
+    broken: dict[tuple[str, ...], Verdict] = {}
+    for command in dict.fromkeys(check.build for check in checks if check.build):
+        timeout_s = max(check.timeout_s for check in checks if check.build == command)
+        shown = " ".join(command)
+        try:
+            done = process.run(interpreter_resolved(command), timeout_s=timeout_s, cwd=root, env=environment())
+        except ConfigError as error:
+            broken[command] = _cannot(f"build `{shown}`: {error.what}", error.next_step or "")
+            continue
+        if done.timed_out or done.returncode != 0:
+            reason = (
+                f"did not end within {timeout_s:g} s" if done.timed_out else f"failed with status {done.returncode}"
+            )
+            broken[command] = _cannot(
+                f"the build `{shown}` {reason}",
+                "Run it by hand at the root of the repository; nothing was checked without it.",
+                details=tail(done.stderr or done.stdout),
+            )
+    return broken
+
+
+def _prepare(check: QualityCheck, root: Path) -> _Ready | Verdict:
+    """Read the suite and find the data. A problem is a verdict: the other checks still run."""
+    place = Location(path=check.suite)
+    try:
+        suite = parse_suite((root / check.suite).read_bytes(), check.suite)
+    except ConfigError as error:
+        line = (error.where or "").rpartition(":")[2]
+        place = Location(path=check.suite, line=int(line) if line.isdigit() else None)
+        return _cannot(f"{error.where}: {error.what}", error.next_step or "", place)
+    except OSError as error:
+        return _cannot(
+            f"the suite {check.suite} cannot be read: {error.strerror}",
+            f"Correct gates.quality ({check.name}).suite, or add the file.",
+            place,
+        )
+    files = tuple(sorted(_matches(check.data, root)))
+    if not files:
+        return _cannot(
+            f"no data file matches {check.data}",
+            f"Build the data first (gates.quality ({check.name}).build), or correct `data`.",
+            place,
+        )
+    return _Ready(check=check, suite=suite, files=files)
+
+
+def _matches(pattern: str, root: Path) -> list[str]:
+    found = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207 - Path.glob refuses absolute patterns
+    return [path.replace(os.sep, "/") for path in found if (root / path).is_file()]
+
+
+def _job(item: _Ready, root: Path) -> SuiteJob:
+    return SuiteJob(
+        name=item.check.name,
+        suite=item.suite,
+        files=tuple((root / file).resolve() for file in item.files),
+        key=item.check.key,
+    )
+
+
+def _judge(item: _Ready, results: Mapping[str, SuiteResult], source: str) -> Verdict:
+    name = item.check.name
+    batch = Batch(
+        name=name,
+        suite=item.suite,
+        files=item.files,
+        reveal=(*item.check.key, *item.check.reveal),
+        allow_empty=item.check.allow_empty,
+    )
+    found = results.get(name)
+    if found is None and item.suite.expectations:
+        return _cannot("the engine returned nothing for this suite", "Run the gate again with one suite.", name=name)
+    return evaluate_suite(batch, found or SuiteResult(name=name), source=source)
+
+
+def _renamed(verdict: Verdict, name: str) -> Verdict:
+    return _cannot(verdict.message, verdict.fix, verdict.location, details=verdict.details, name=name)
+
+
+def _cannot(
+    message: str, fix: str, location: Location | None = None, *, details: tuple[str, ...] = (), name: str = ""
+) -> Verdict:
+    return Verdict(
+        name=name,
+        outcome=Outcome.ERROR,
+        message=message,
+        fix=fix,
+        location=location,
+        details=details,
+        rule="not-checked",
+    )
