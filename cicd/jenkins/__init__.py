@@ -1,0 +1,1 @@
+"""Jenkins: start the delivery job exactly once, follow it, and say what came of it."""
