@@ -1,0 +1,1 @@
+"""The shop's pipelines: raw files -> masked staging -> star schema, in DuckDB."""
