@@ -1,0 +1,241 @@
+"""Which deployments failed, by which signal, and when production had recovered. Pure.
+
+Each signal is separate and can be switched off (`Policy.signals`). A failed deployment counts once however many
+signals or incidents it has. `canceled` is not a failure.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+
+from observability.events import DeliveryEvent, Kind
+from observability.history import Deployment, Status, Target
+
+
+class Signal(StrEnum):
+    """Why a deployment counts as failed."""
+
+    ABORTED = "aborted"  # its rollout failed, or its last attempt did
+    ROLLBACK = "rollback"  # service.rolledback
+    REVERT = "revert"  # V1, V2, V1: the next deployment brought an earlier version back
+    HOTFIX = "hotfix"  # the next deployment was marked unplanned
+    INCIDENT = "incident"  # an incident is attributed to it
+
+
+class Recovery(StrEnum):
+    """What ended a failure, or why its end is not known."""
+
+    ROLLBACK = "rollback"
+    INCIDENT = "incident_resolved"
+    NEXT = "next_deployment"
+    OPEN_INCIDENT = "incident_open"
+    NONE = "not_recovered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Rules that organisations choose.
+
+    `incident_window` is how long after a deployment an incident without any link may still be attributed to it.
+    """
+
+    signals: frozenset[Signal] = frozenset(Signal)
+    incident_window: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One incident; `resolved_at` is None while it is open. `linked_by` is release, commit, time, or None.
+
+    `deployment` and `target` name the deployment it is attributed to, None when it is unattributed.
+    """
+
+    id: str
+    source: str
+    detected_at: datetime
+    resolved_at: datetime | None
+    service: str | None
+    environment: str | None
+    deployment: str | None = None
+    target: Target | None = None
+    linked_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A deployment with what became of it.
+
+    `new` says that its commit had not been live here before (a redeploy or a return to an earlier version is not
+    new); `baseline` marks the first deployment of a target. `failures` is empty for one that did not fail.
+    `rework` says that it was forced by a failure in production.
+    """
+
+    deployment: Deployment
+    baseline: bool
+    new: bool
+    failures: tuple[Signal, ...]
+    incidents: tuple[str, ...] = ()
+    recovered_at: datetime | None = None
+    recovery: Recovery | None = None
+    recovered_by: str | None = None
+    rework: bool = False
+
+
+def incidents(
+    events: Iterable[DeliveryEvent], history: Mapping[Target, Sequence[Deployment]], policy: Policy
+) -> tuple[Incident, ...]:
+    """Incidents in order of detection, each attributed by the strongest link there is.
+
+    `events` are canonical. A resolution belongs to the detections of the same `(source, subject)`; several detections
+    of one incident are one incident, from the first on. A resolution without a detection is nothing.
+    """
+    detected: dict[tuple[str, str], DeliveryEvent] = {}
+    resolved: dict[tuple[str, str], datetime] = {}
+    for event in events:
+        key = (event.source, event.subject)
+        if event.kind is Kind.INCIDENT_DETECTED:
+            detected.setdefault(key, event)
+        elif event.kind is Kind.INCIDENT_RESOLVED:
+            resolved[key] = event.occurred_at
+    found = []
+    for key, event in detected.items():
+        deployment, method = _attribute(event, history, policy)
+        found.append(
+            Incident(
+                id=event.subject,
+                source=event.source,
+                detected_at=event.occurred_at,
+                resolved_at=resolved.get(key),
+                service=event.service,
+                environment=event.environment,
+                deployment=deployment.id if deployment else None,
+                target=(deployment.service, deployment.environment) if deployment else None,
+                linked_by=method,
+            )
+        )
+    return tuple(found)
+
+
+def _attribute(
+    event: DeliveryEvent, history: Mapping[Target, Sequence[Deployment]], policy: Policy
+) -> tuple[Deployment | None, str | None]:
+    candidates = [
+        deployment
+        for (service, environment), known in history.items()
+        if event.service in (None, service) and event.environment in (None, environment)
+        for deployment in known
+    ]
+    if event.release:
+        named = [deployment for deployment in candidates if deployment.release == event.release]
+        return (named[0], "release") if len(named) == 1 else (None, None)
+    if event.service is None or event.environment is None:
+        return None, None  # a guess among services or environments is no attribution
+    live = [d for d in candidates if d.live_at is not None and d.live_at <= event.occurred_at]
+    live.sort(key=lambda deployment: (deployment.live_at, deployment.id))
+    if event.commit:
+        same = [deployment for deployment in live if deployment.commit == event.commit]
+        return (same[-1], "commit") if same else (None, None)
+    if live and event.occurred_at - (live[-1].live_at or live[-1].at) <= policy.incident_window:
+        return live[-1], "time"
+    return None, None
+
+
+def judge_target(known: Sequence[Deployment], attributed: Sequence[Incident], policy: Policy) -> tuple[Judged, ...]:
+    """The deployments of one target, in order, with failures, recoveries and rework."""
+    live = sorted((d for d in known if d.live_at is not None), key=lambda d: (d.live_at, d.id))
+    blamed: dict[str, list[Incident]] = defaultdict(list)
+    for incident in attributed:
+        if incident.deployment is not None:
+            blamed[incident.deployment].append(incident)
+    returned = _returns(live)
+    replaced = set(returned.values())
+    following = {before.id: after for before, after in pairwise(live)}
+    signals = {d.id: _signals(d, following.get(d.id), replaced, bool(blamed.get(d.id)), policy) for d in known}
+    sound = [d for d in live if not signals[d.id]]
+    recoveries = {d.id: _recovery(d, blamed.get(d.id, ()), sound) for d in known if signals[d.id]}
+    forced = {by for d in live if d.id in recoveries and (by := recoveries[d.id][2]) is not None}
+    forced |= {after.id for after in live if after.id in returned}
+    seen = _first_live(live)
+    return tuple(
+        Judged(
+            deployment=d,
+            baseline=bool(live) and d is live[0],
+            new=d.commit is None or seen.get(d.commit) == d.id,
+            failures=signals[d.id],
+            incidents=tuple(incident.id for incident in blamed.get(d.id, ())),
+            recovered_at=recoveries[d.id][0] if d.id in recoveries else None,
+            recovery=recoveries[d.id][1] if d.id in recoveries else None,
+            recovered_by=recoveries[d.id][2] if d.id in recoveries else None,
+            rework=d.unplanned or d.id in forced,
+        )
+        for d in known
+    )
+
+
+def _first_live(live: Sequence[Deployment]) -> dict[str, str]:
+    """The deployment that first brought each commit live."""
+    seen: dict[str, str] = {}
+    for deployment in live:
+        if deployment.commit is not None:
+            seen.setdefault(deployment.commit, deployment.id)
+    return seen
+
+
+def _returns(live: Sequence[Deployment]) -> dict[str, str]:
+    """Deployments that brought an earlier version back, with the one they replaced.
+
+    Bringing it back after a rollback had already done so replaces nothing.
+    """
+    found: dict[str, str] = {}
+    earlier: set[str] = set()
+    for before, after in pairwise(live):
+        if before.commit is not None:
+            earlier.add(before.commit)
+        same = before.commit == after.commit
+        if after.commit in earlier and not same and not before.rolled_back:
+            found[after.id] = before.id
+    return found
+
+
+def _signals(
+    deployment: Deployment, next_live: Deployment | None, replaced: AbstractSet[str], blamed: bool, policy: Policy
+) -> tuple[Signal, ...]:
+    hotfixed = next_live is not None and next_live.unplanned and next_live.commit != deployment.commit
+    found = {
+        Signal.ABORTED: deployment.broken or (deployment.status is Status.ABORTED and not deployment.rolled_back),
+        Signal.ROLLBACK: deployment.rolled_back,
+        Signal.REVERT: deployment.id in replaced,
+        Signal.HOTFIX: hotfixed,
+        Signal.INCIDENT: blamed,
+    }
+    return tuple(signal for signal, holds in found.items() if holds and signal in policy.signals)
+
+
+def _recovery(
+    deployment: Deployment, blamed: Sequence[Incident], sound: Sequence[Deployment]
+) -> tuple[datetime | None, Recovery, str | None]:
+    """When production had recovered, by what, and by which deployment.
+
+    The rollback's own convergence is a measurement and comes first; then the incidents (the last of them, and none of
+    them open); then the next deployment that did not fail itself.
+    """
+    if deployment.restored_at is not None:
+        return deployment.restored_at, Recovery.ROLLBACK, None
+    if blamed:
+        ends = [incident.resolved_at for incident in blamed]
+        known = [end for end in ends if end is not None]
+        return (
+            (max(known), Recovery.INCIDENT, None) if len(known) == len(ends) else (None, Recovery.OPEN_INCIDENT, None)
+        )
+    position = bisect_right(sound, deployment.failed_at or deployment.at, key=lambda d: d.live_at or d.at)
+    if position == len(sound):
+        return None, Recovery.NONE, None
+    after = sound[position]
+    return after.live_at, Recovery.NEXT, after.id if deployment.live_at is not None else None

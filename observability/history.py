@@ -1,0 +1,200 @@
+"""What the log says about deployments: a projection recomputed from event time.
+
+Pure: any order and any repetition of the same events gives the same history. Nothing here knows of metrics; the
+rules that join events to deployments, failures and recoveries are all in this package's `history` and `failures`.
+
+Contract with emitters:
+
+- All events of one deployment carry the same `release`. Several `service.deployed`/`service.upgraded` events of one
+  release are attempts of one deployment; an event without a release is a deployment of its own.
+- `service.rolledback` belongs to the deployment with its `release`, else to the live one with its `commit`, else,
+  when it names neither, to the live one. Its `occurred_at` is when traffic was restored (`outcome` success or empty);
+  with `outcome` failure or error the rollback itself did not settle; `canceled` means that a person withdrew it.
+- `data.failed_at`, where given, is when the failure began; `data.unplanned` marks a deployment forced by an incident.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeVar
+
+from headgate.clock import parse_timestamp
+from observability.events import DeliveryEvent, Kind
+
+DEPLOYED = frozenset({Kind.SERVICE_DEPLOYED, Kind.SERVICE_UPGRADED})
+DELIVERY = DEPLOYED | {Kind.SERVICE_ROLLEDBACK}
+
+Target = tuple[str, str]
+"""Service and environment."""
+
+
+class Status(StrEnum):
+    """How a deployment ended, before later failures (incidents, reverts) are considered."""
+
+    LIVE = "live"  # it served production at some time
+    ABORTED = "aborted"  # it failed before it was complete
+    CANCELED = "canceled"  # withdrawn by a person; not a failure
+    UNDETERMINED = "undetermined"  # its machinery broke and nobody knows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One deployment of a service to an environment, all its attempts together.
+
+    `id` is the release id, or `source id` of the only event. `at` places it on the time line: when it went live, else
+    when it was given up. `live_at` is None when it never was complete. `failed_at` is when its failure began (None:
+    it did not fail by itself, or the time is not known). `rolled_back` says that a rollback was begun, `restored_at`
+    when that rollback had restored traffic. `broken` says that its last attempt failed. `unplanned` is the emitter's
+    own mark. `attempts` counts deployment events.
+    """
+
+    id: str
+    service: str
+    environment: str
+    status: Status
+    at: datetime
+    live_at: datetime | None = None
+    failed_at: datetime | None = None
+    broken: bool = False
+    rolled_back: bool = False
+    restored_at: datetime | None = None
+    commit: str | None = None
+    committed_at: datetime | None = None
+    change: str | None = None
+    release: str | None = None
+    version: str | None = None
+    url: str | None = None
+    unplanned: bool = False
+    attempts: int = 1
+
+
+def canonical(events: Iterable[DeliveryEvent]) -> tuple[DeliveryEvent, ...]:
+    """Events once each, in event time (ties: source, id): the form in which order and repetition no longer matter.
+
+    Should two events of one identity differ, the first in a fixed order wins, whichever arrived first.
+    """
+    unique: dict[tuple[str, str], DeliveryEvent] = {}
+    for event in sorted(events, key=_total_order):
+        unique.setdefault((event.source, event.id), event)
+    return tuple(unique.values())
+
+
+def deployments(events: Iterable[DeliveryEvent]) -> Mapping[Target, tuple[Deployment, ...]]:
+    """Deployments by target, in order of `at`. Events without a service or an environment are no deployments."""
+    by_target: dict[Target, list[DeliveryEvent]] = defaultdict(list)
+    for event in canonical(events):
+        if event.kind in DELIVERY and event.service and event.environment:
+            by_target[event.service, event.environment].append(event)
+    return {target: _of_target(found) for target, found in sorted(by_target.items())}
+
+
+def _total_order(event: DeliveryEvent) -> tuple[object, ...]:
+    rest = (event.kind, event.subject, event.service, event.environment, event.commit, event.committed_at)
+    more = (event.outcome, event.change, event.release, event.url, sorted(event.data.items()))
+    return (event.occurred_at, event.source, event.id, repr(rest), repr(more))
+
+
+def _of_target(events: Sequence[DeliveryEvent]) -> tuple[Deployment, ...]:
+    groups: dict[str, list[DeliveryEvent]] = defaultdict(list)
+    for event in events:
+        if event.kind in DEPLOYED:
+            groups[_key(event)].append(event)
+    built = {key: _build(key, group, ()) for key, group in groups.items()}
+    rollbacks: dict[str, list[DeliveryEvent]] = defaultdict(list)
+    for event in events:
+        if event.kind is Kind.SERVICE_ROLLEDBACK:
+            rollbacks[_rolled_back_key(event, built)].append(event)
+    found = [_build(key, groups.get(key, ()), rollbacks.get(key, ())) for key in {**groups, **rollbacks}]
+    return tuple(sorted(found, key=lambda deployment: (deployment.at, deployment.id)))
+
+
+def _key(event: DeliveryEvent) -> str:
+    return event.release or f"{event.source} {event.id}"
+
+
+def _rolled_back_key(event: DeliveryEvent, built: Mapping[str, Deployment]) -> str:
+    """The deployment that a rollback turned back; its own key when there is none (it was aborted before it was live)."""
+    if event.release in built:
+        return event.release or ""
+    before = [d for d in built.values() if d.live_at is not None and d.live_at <= event.occurred_at]
+    before.sort(key=lambda deployment: (deployment.live_at, deployment.id))
+    if before and (before[-1].commit == event.commit if event.commit else event.release is None):
+        return before[-1].id
+    return _key(event)
+
+
+def _build(key: str, attempts: Sequence[DeliveryEvent], rollbacks: Sequence[DeliveryEvent]) -> Deployment:
+    """One deployment from its events, each sequence in event time; at least one of them is not empty."""
+    live_at = next((event.occurred_at for event in attempts if _succeeded(event)), None)
+    turned_back = [event for event in rollbacks if event.outcome != "canceled"]
+    broken = bool(attempts) and attempts[-1].outcome == "failure"
+    everything = (*attempts, *rollbacks)
+    at = live_at or (attempts or rollbacks)[-1].occurred_at
+    return Deployment(
+        id=key,
+        service=everything[0].service or "",
+        environment=everything[0].environment or "",
+        status=_status(live_at, attempts, turned_back),
+        at=at,
+        live_at=live_at,
+        failed_at=_failed_at(live_at, attempts, rollbacks),
+        broken=broken,
+        rolled_back=bool(turned_back),
+        restored_at=next((event.occurred_at for event in turned_back if _succeeded(event)), None),
+        commit=_first(event.commit for event in everything),
+        committed_at=_first(event.committed_at for event in everything),
+        change=_first(event.change for event in everything),
+        release=_first(event.release for event in everything),
+        version=_first(_text(event.data.get("version")) for event in everything),
+        url=_first(event.url for event in everything),
+        unplanned=any(event.data.get("unplanned") is True for event in attempts),
+        attempts=len(attempts),
+    )
+
+
+def _succeeded(event: DeliveryEvent) -> bool:
+    return event.outcome in ("success", "")
+
+
+def _status(
+    live_at: datetime | None, attempts: Sequence[DeliveryEvent], turned_back: Sequence[DeliveryEvent]
+) -> Status:
+    if live_at is not None:
+        return Status.LIVE
+    if turned_back or (attempts and attempts[-1].outcome == "failure"):
+        return Status.ABORTED
+    if not attempts or attempts[-1].outcome == "canceled":
+        return Status.CANCELED
+    return Status.UNDETERMINED
+
+
+def _failed_at(
+    live_at: datetime | None, attempts: Sequence[DeliveryEvent], rollbacks: Sequence[DeliveryEvent]
+) -> datetime | None:
+    """When the failure began: the emitter's word, else when it went live, else when its last attempt failed."""
+    said = _first(_moment(event.data.get("failed_at")) for event in (*attempts, *rollbacks))
+    failed = attempts[-1].occurred_at if attempts and attempts[-1].outcome in ("failure", "error") else None
+    return said or live_at or failed
+
+
+_T = TypeVar("_T")
+
+
+def _first(values: Iterable[_T | None]) -> _T | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _moment(value: object) -> datetime | None:
+    """A time in free data; text that is no time is not known, as if it were missing."""
+    try:
+        return parse_timestamp(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
