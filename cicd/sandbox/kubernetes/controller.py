@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,8 +21,8 @@ from cicd.sandbox.kubernetes.rollout_values import (
 )
 from cicd.sandbox.kubernetes.rollouts import reconcile
 
-ROLLOUT_API = "argoproj.io/v1alpha1"
 DEFAULT_HISTORY = 10
+Change = Callable[[Object], None]
 
 
 class RolloutController:
@@ -51,14 +51,14 @@ class RolloutController:
             self._sync_revision(ref, rollout, facts, plan.revision)
             return
         for pod_hash, replicas in plan.scale.items():
-            self._edit_replica_set(ref, facts, pod_hash, lambda item, n=replicas: item["spec"].update(replicas=n))
+            self._edit_replica_set(ref, facts, pod_hash, _set_replicas(replicas))
         for pod_hash, moment in plan.deadlines.items():
-            self._edit_replica_set(ref, facts, pod_hash, lambda item, at=moment: _set_deadline(item, at))
+            self._edit_replica_set(ref, facts, pod_hash, _set_deadline(moment))
         for service, pod_hash in plan.selectors.items():
             service_ref = Ref("", "v1", "Service", ref.namespace, service)
-            self._cluster.update(service_ref, lambda item, h=pod_hash: _point(item, ref.name, h))
+            self._cluster.update(service_ref, _point(ref.name, pod_hash))
         if plan.status is not None:
-            self._cluster.update(ref, lambda item: item.update(status=plan.status))
+            self._cluster.update(ref, set_status(plan.status))
         self._forget_history(ref, facts)
 
     def _sync_revision(self, ref: Ref, rollout: Object, facts: Facts, revision: int) -> None:
@@ -75,7 +75,7 @@ class RolloutController:
 
         self._cluster.update(ref, normalise)
 
-    def _edit_replica_set(self, ref: Ref, facts: Facts, pod_hash: str, change: Any) -> None:
+    def _edit_replica_set(self, ref: Ref, facts: Facts, pod_hash: str, change: Change) -> None:
         found = facts.replica_set(pod_hash)
         if found is not None:
             self._cluster.update(Ref("apps", "v1", "ReplicaSet", ref.namespace, found.name), change)
@@ -166,14 +166,35 @@ def _set_revision(item: Object, revision: int) -> None:
     item["metadata"].setdefault("annotations", {})[REVISION] = str(revision)
 
 
-def _set_deadline(item: Object, moment: datetime | None) -> None:
-    annotations = item["metadata"].setdefault("annotations", {})
-    if moment is None:
+def set_status(status: Object) -> Change:
+    """An edit that replaces the status."""
+
+    def change(item: Object) -> None:
+        item["status"] = status
+
+    return change
+
+
+def _set_replicas(replicas: int) -> Change:
+    def change(item: Object) -> None:
+        item["spec"]["replicas"] = replicas
+
+    return change
+
+
+def _set_deadline(moment: datetime | None) -> Change:
+    def change(item: Object) -> None:
+        annotations = item["metadata"].setdefault("annotations", {})
         annotations.pop(SCALE_DOWN_DEADLINE, None)
-    else:
-        annotations[SCALE_DOWN_DEADLINE] = format_time(moment)
+        if moment is not None:
+            annotations[SCALE_DOWN_DEADLINE] = format_time(moment)
+
+    return change
 
 
-def _point(service: Object, rollout: str, pod_hash: str) -> None:
-    service["spec"].setdefault("selector", {})[POD_TEMPLATE_HASH] = pod_hash
-    service["metadata"].setdefault("annotations", {})[MANAGED_BY] = rollout
+def _point(rollout: str, pod_hash: str) -> Change:
+    def change(service: Object) -> None:
+        service["spec"].setdefault("selector", {})[POD_TEMPLATE_HASH] = pod_hash
+        service["metadata"].setdefault("annotations", {})[MANAGED_BY] = rollout
+
+    return change

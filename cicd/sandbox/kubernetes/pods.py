@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cicd.sandbox.kubernetes.cluster import Cluster, Object, Ref, ref_of
-from cicd.sandbox.kubernetes.controller import owner_of
+from cicd.sandbox.kubernetes.controller import Change, owner_of, set_status
 from cicd.sandbox.kubernetes.rollout_values import POD_TEMPLATE_HASH, short_hash
 from cicd.sandbox.kubernetes.workloads import Behaviour, Counters, Registry
 
@@ -113,7 +113,7 @@ class PodController:
                 wakes.append(wake)
             status = self._status(pod, process)
             if status != pod.get("status"):
-                self._cluster.update(ref, lambda item, new=status: _become(item, new))
+                self._cluster.update(ref, _become(status))
         with self._lock:
             for key in self._processes.keys() - seen:
                 del self._processes[key]
@@ -208,7 +208,7 @@ class PodController:
             }
             status = {key: value for key, value in counts.items() if value or key == "replicas"}
             if status != item.get("status"):
-                self._cluster.update(ref_of(item), lambda obj, new=status: obj.update(status=new))
+                self._cluster.update(ref_of(item), set_status(status))
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:
@@ -217,10 +217,13 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
     return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
-def _become(pod: Object, status: Object) -> None:
-    pod["status"] = status
-    if any(item["type"] == "PodScheduled" and item["status"] == "True" for item in status["conditions"]):
-        pod["spec"]["nodeName"] = NODE
+def _become(status: Object) -> Change:
+    def change(pod: Object) -> None:
+        pod["status"] = status
+        if any(item["type"] == "PodScheduled" and item["status"] == "True" for item in status["conditions"]):
+            pod["spec"]["nodeName"] = NODE
+
+    return change
 
 
 def _condition(old: Mapping[str, Any] | None, kind: str, value: bool, reason: str, stamp: str) -> Object:
