@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import yaml
@@ -105,7 +104,8 @@ def quote(text: str) -> str:
     """`text` as a YAML scalar: plain where that is read back as the same text, else in double quotes."""
     if _PLAIN.fullmatch(text) and yaml.safe_load(text) == text:
         return text
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    quoted: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=2**20)
+    return quoted.rstrip("\n")
 
 
 def _gates(detected: Detected) -> list[str]:
@@ -129,7 +129,7 @@ def _gates(detected: Detected) -> list[str]:
     if gates.dags:
         require = ", ".join(gates.dags.require)
         parts += ["  # Parsed without Airflow.\n", "  dags:\n", f"    path: {quote(gates.dags.path)}\n"]
-        parts += [f"    airflow: {json.dumps(gates.dags.airflow)}\n", f"    require: [{require}]\n"]
+        parts += [f'    airflow: "{gates.dags.airflow}"\n', f"    require: [{require}]\n"]
     else:
         parts.append(_NO_DAGS)
     return parts
