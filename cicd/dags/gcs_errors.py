@@ -1,0 +1,92 @@
+"""What an answer of Cloud Storage means: the one place where its errors become ours."""
+
+from __future__ import annotations
+
+import httpx
+
+from headgate.errors import (
+    AuthenticationError,
+    HeadgateError,
+    NotFoundError,
+    RateLimitedError,
+    RemoteStateError,
+    RemoteTimeoutError,
+    ServerFaultError,
+    UnreachableError,
+)
+from headgate.secrets import mask
+
+RETRIED = frozenset({408, 429, 500, 502, 503, 504})  # https://cloud.google.com/storage/docs/retry-strategy
+
+
+def mapped_response(response: httpx.Response, permission: str, where: str) -> HeadgateError:
+    """The error for an answer above 399; `permission` is what the request needed."""
+    status, said = response.status_code, _message(response)
+    if status == httpx.codes.UNAUTHORIZED:
+        return AuthenticationError(
+            f"Cloud Storage does not accept the credentials (401: {said}); the request needs {permission}",
+            where=where,
+            next_step="Check GOOGLE_APPLICATION_CREDENTIALS or the job's workload identity, then `headgate doctor`.",
+        )
+    if status == httpx.codes.FORBIDDEN:
+        return AuthenticationError(
+            f"the credentials lack {permission} (403: {said})",
+            where=where,
+            next_step="Grant the role Storage Object User on the bucket to the account of this job.",
+        )
+    if status == httpx.codes.NOT_FOUND:
+        return NotFoundError(
+            f"there is no such bucket, or these credentials may not see it (404: {said})",
+            where=where,
+            next_step="Correct the bucket's name, or grant access to it.",
+        )
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        return RateLimitedError(
+            f"Cloud Storage still limits the rate after several attempts (429: {said})",
+            where=where,
+            next_step="Run the command again later.",
+        )
+    if status in RETRIED or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return ServerFaultError(
+            f"Cloud Storage fails after several attempts ({status}: {said})",
+            where=where,
+            next_step="Run the command again.",
+        )
+    return RemoteStateError(
+        f"Cloud Storage refused the request ({status}: {said})",
+        where=where,
+        next_step="Check the bucket's retention, holds and policies.",
+    )
+
+
+def mapped_transport(error: httpx.TransportError, where: str, base_url: httpx.URL) -> HeadgateError:
+    """The error for a request that got no whole answer."""
+    if isinstance(error, httpx.TimeoutException):
+        return RemoteTimeoutError(
+            f"{base_url} did not answer in time ({type(error).__name__})",
+            where=where,
+            next_step="Check the network, or raise timeout_s of the target; then run the command again.",
+        )
+    return UnreachableError(
+        f"no connection to {base_url} ({type(error).__name__}: {mask(str(error))})",
+        where=where,
+        next_step="Check the network, proxy settings and STORAGE_EMULATOR_HOST; then run the command again.",
+    )
+
+
+def unreadable(response: httpx.Response, where: str) -> ServerFaultError:
+    """The error for a success whose body or headers are not what the API promises."""
+    return ServerFaultError(
+        f"an answer cannot be read or does not match what was sent ({response.status_code} for {response.request.method})",
+        where=where,
+        next_step="Check that nothing rewrites answers on the way (proxy); then run the command again.",
+    )
+
+
+def _message(response: httpx.Response) -> str:
+    """Google's own message, or the start of the body."""
+    try:
+        text = str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        text = response.text
+    return mask(" ".join(text.split())[:200]) or "no message"

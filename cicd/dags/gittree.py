@@ -1,0 +1,139 @@
+"""The desired tree: the DAG folder as it is at a commit, from Git objects, never from a work tree."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from cicd.dags.gitblobs import GitBlobs
+from cicd.dags.model import DesiredFile
+from cicd.dags.names import check_name, selector
+from headgate.clock import parse_timestamp
+from headgate.errors import ConfigError, NotFoundError, RemoteStateError, UnsafeActionError
+from headgate.git import Git
+
+_LFS = b"version https://git-lfs.github.com/spec/v1\n"
+_LFS_MAX = 1024
+_MAX_LINKS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which tree: the folder `source`, relative to the folder of the repository that `git` works in, at `ref`."""
+
+    source: str
+    ref: str
+    include: tuple[str, ...] = ("**/*",)
+    exclude: tuple[str, ...] = ("**/__pycache__/**", "**/*.pyc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """A resolved commit."""
+
+    sha: str
+    committed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    mode: str
+    oid: str
+    size: int
+
+
+def fetch_commit(git: Git, ref: str) -> Commit:
+    """Resolve `ref`. Raises `NotFoundError` when there is no such commit, `ConfigError` outside a repository."""
+    if git.call("rev-parse", "--git-dir").returncode != 0:
+        raise ConfigError(
+            "not a Git repository", where=str(git.path), next_step="Run it in the repository of the DAGs."
+        )
+    sha = git.rev_parse(ref)
+    return Commit(sha=sha, committed_at=parse_timestamp(git.run("show", "--no-patch", "--format=%cI", sha).strip()))
+
+
+def fetch_tree(
+    git: Git, blobs: GitBlobs, commit: Commit, selection: Selection, *, known: Mapping[str, str], prefix: str = ""
+) -> tuple[DesiredFile, ...]:
+    """The files to deliver, ordered by path.
+
+    `known` gives the MD5 of blobs whose content need not be read again. `prefix` is that of the DAG folder in the
+    bucket, for the limit on names. Raises `NotFoundError` when the folder does not exist at the commit, and
+    `UnsafeActionError` that names the file for links out of the tree, submodules, Git LFS pointers and names that a
+    bucket or a file system cannot carry.
+    """
+    where = f"{selection.source} at {commit.sha[:12]}"
+    entries = _list(git, commit, selection.source, where)
+    chosen = selector(selection.include, selection.exclude)
+    files = []
+    for path in sorted(filter(chosen, entries)):
+        check_name(path, where=where, prefix=prefix)
+        entry = _resolved(path, entries, blobs, where)
+        files.append(
+            DesiredFile(
+                path=path, size=entry.size, md5=known.get(entry.oid) or _md5(path, entry, blobs, where), blob=entry.oid
+            )
+        )
+    return tuple(files)
+
+
+def _list(git: Git, commit: Commit, source: str, where: str) -> dict[str, _Entry]:
+    """Every entry of the folder, by path relative to it."""
+    inside = git.run("rev-parse", "--show-prefix").removesuffix("\n") if _has_work_tree(git) else ""
+    folder = posixpath.normpath(posixpath.join(inside, source))
+    if posixpath.isabs(source) or folder == ".." or folder.startswith("../"):
+        raise ConfigError(f"the source {source!r} leads out of the repository", next_step="Name a folder in it.")
+    tree = f"{commit.sha}:{'' if folder == '.' else folder}"
+    done = git.call("ls-tree", "-r", "-z", "-l", "--full-tree", tree)
+    if done.returncode != 0:
+        raise NotFoundError(
+            f"there is no folder {folder!r} at commit {commit.sha[:12]}",
+            where=str(git.path),
+            next_step="Correct --source (or dags.source), or --ref.",
+        )
+    entries = {}
+    for line in filter(None, done.stdout.split("\0")):
+        head, _, path = line.partition("\t")
+        mode, kind, oid, size = head.split()
+        if path in entries or (kind not in {"blob", "commit"}):
+            raise RemoteStateError(f"git lists {path!r} in a way that cannot be read", where=where)
+        entries[path] = _Entry(mode=mode, oid=oid, size=int(size) if size.isdigit() else 0)
+    return entries
+
+
+def _has_work_tree(git: Git) -> bool:
+    return git.call("rev-parse", "--is-inside-work-tree").stdout.strip() == "true"
+
+
+def _resolved(path: str, entries: Mapping[str, _Entry], blobs: GitBlobs, where: str) -> _Entry:
+    """The entry with the content of `path`: itself, or what its symbolic link leads to inside the tree."""
+    name = path
+    for _ in range(_MAX_LINKS):
+        entry = entries.get(name)
+        if entry is None:
+            raise _refused(path, where, f"it is a symbolic link to {name!r}, which is no file of the delivered folder")
+        if entry.mode == "160000":
+            raise _refused(path, where, "it is a Git submodule, whose files are not in this repository")
+        if entry.mode != "120000":
+            return entry
+        link = blobs.blob(entry.oid).decode("utf-8", "replace")
+        name = posixpath.normpath(posixpath.join(posixpath.dirname(name), link))
+        if posixpath.isabs(link) or name.startswith("../") or name == "..":
+            raise _refused(path, where, f"it is a symbolic link out of the delivered folder, to {link!r}")
+    raise _refused(path, where, "its symbolic links go in a circle")
+
+
+def _md5(path: str, entry: _Entry, blobs: GitBlobs, where: str) -> str:
+    data = blobs.blob(entry.oid)
+    if len(data) <= _LFS_MAX and data.startswith(_LFS):
+        raise _refused(path, where, "Git holds only a Git LFS pointer for it, not its content")
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _refused(path: str, where: str, why: str) -> UnsafeActionError:
+    return UnsafeActionError(
+        f"{path!r} is refused: {why}", where=where, next_step="Replace it, or leave it out with dags.exclude."
+    )

@@ -1,0 +1,71 @@
+"""Where a delivered tree comes from: a commit, or a kept release."""
+
+from __future__ import annotations
+
+from cicd.dags.archive import Archive
+from cicd.dags.delivery import Loader, Tree
+from cicd.dags.gitblobs import GitBlobs
+from cicd.dags.gittree import Selection, fetch_commit, fetch_tree
+from cicd.dags.ledger import Books, Ledger
+from cicd.dags.model import DesiredFile, Manifest
+from headgate.errors import NotFoundError
+from headgate.git import Git
+
+
+def from_git(git: Git, blobs: GitBlobs, selection: Selection, *, prefix: str) -> Loader:
+    """Deliver the tree of a commit. The commit is resolved now, so that all targets of one run get the same."""
+    commit = fetch_commit(git, selection.ref)
+
+    def load(books: Books) -> Tree:
+        known = {file.blob: file.md5 for file in books.manifest.files} if books.manifest else {}
+        files = fetch_tree(git, blobs, commit, selection, known=known, prefix=prefix)
+        return Tree(
+            files=files,
+            content=blobs,
+            commit=commit.sha,
+            committed_at=commit.committed_at,
+            source=selection.source,
+        )
+
+    return load
+
+
+def from_release(ledger: Ledger, release: str | None) -> Loader:
+    """Deliver the files of a kept release, byte for byte; None is the release before the one in force.
+
+    The release in force itself may be named: that takes an unfinished delivery back.
+    """
+
+    def load(books: Books) -> Tree:
+        if books.manifest is None:
+            raise NotFoundError(
+                f"{ledger.layout.project} was never delivered here, so there is nothing to go back to",
+                where=ledger.layout.manifest,
+                next_step="Check --target and --project.",
+            )
+        wanted = ledger.kept(books.manifest, release or _before(ledger, books.manifest))
+        files = tuple(
+            DesiredFile(path=file.path, size=file.size, md5=file.md5, blob=file.blob) for file in wanted.files
+        )
+        return Tree(
+            files=files,
+            content=Archive(ledger.store, ledger.layout).content(wanted.files),
+            commit=wanted.commit,
+            committed_at=wanted.committed_at,
+            source=wanted.source,
+            restores=wanted.restores or wanted.release,
+        )
+
+    return load
+
+
+def _before(ledger: Ledger, manifest: Manifest) -> str:
+    """The release before the files in force: after a rollback, the one before the release that was brought back."""
+    base = ledger.kept(manifest, manifest.restores) if manifest.restores else manifest
+    if base.previous is None:
+        raise NotFoundError(
+            f"{base.release} is the first release of {manifest.project}, so there is none before it",
+            where=ledger.layout.manifest,
+            next_step="Name one with --to; `headgate dags history` lists them.",
+        )
+    return base.previous

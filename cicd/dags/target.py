@@ -1,0 +1,96 @@
+"""`gs://bucket/prefix` and `file:///folder` as targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from cicd.dags.layout import Layout
+from cicd.dags.model import StoredObject
+from cicd.dags.names import RESERVED, name_problem
+from cicd.dags.store import DagStore
+from headgate.clock import Clock
+from headgate.errors import ConfigError, UnsafeActionError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A DAG folder in a bucket: `prefix` is empty (the bucket's root) or ends with `/`; `workers` write at once."""
+
+    url: str
+    store: DagStore
+    prefix: str
+    workers: int
+
+    def layout(self, project: str) -> Layout:
+        return Layout(prefix=self.prefix, project=project)
+
+    def objects(self) -> tuple[StoredObject, ...]:
+        """Everything in the DAG folder by path relative to it; bookkeeping and folder placeholders left out."""
+        size = len(self.prefix)
+        return tuple(
+            StoredObject(
+                path=item.path[size:],
+                size=item.size,
+                md5=item.md5,
+                generation=item.generation,
+                updated=item.updated,
+            )
+            for item in self.store.list(self.prefix)
+            if not item.path.endswith("/") and not item.path[size:].startswith(f"{RESERVED}/")
+        )
+
+
+def open_target(url: str, *, timeout_s: float = 30.0, allow_root: bool = False, clock: Clock | None = None) -> Target:
+    """The target that `url` names; nothing is contacted yet.
+
+    Raises `ConfigError` for a malformed URL and `UnsafeActionError` for a bucket's root without `allow_root`.
+    """
+    parts = urlsplit(url)
+    if parts.query or parts.fragment or parts.scheme not in {"gs", "file"}:
+        raise _malformed(url)
+    if parts.scheme == "file":
+        return _open_folder(url, unquote(parts.path), parts.netloc)
+    prefix = parts.path.strip("/")
+    if not parts.netloc or (prefix and name_problem(prefix)):
+        raise _malformed(url)
+    if not prefix and not allow_root:
+        raise UnsafeActionError(
+            "the target is the root of a bucket, which also holds plugins, data and logs of Composer",
+            where=url,
+            next_step="Name the DAG folder (gs://BUCKET/dags), or repeat with --allow-root if the bucket holds only DAGs.",
+        )
+    from cicd.dags.gcs import GcsStore
+
+    store = GcsStore(parts.netloc, timeout_s=timeout_s, clock=clock)
+    return Target(url=url.rstrip("/"), store=store, prefix=f"{prefix}/" if prefix else "", workers=32)
+
+
+def _open_folder(url: str, path: str, host: str) -> Target:
+    if host not in {"", "localhost"} or not path.startswith("/") or "\0" in path:
+        raise _malformed(url)
+    folder = Path(path).resolve()  # a linked DAG folder: bookkeeping belongs beside the real one
+    if folder == folder.parent:
+        raise UnsafeActionError("the target is the root of the file system", where=url, next_step="Name a folder.")
+    if folder.name == RESERVED:
+        raise UnsafeActionError(
+            f"{RESERVED!r} is reserved for bookkeeping", where=url, next_step="Name another folder."
+        )
+    from cicd.dags.local import LocalStore
+
+    return Target(url=url.rstrip("/"), store=LocalStore(folder.parent), prefix=f"{folder.name}/", workers=4)
+
+
+def _malformed(url: str) -> ConfigError:
+    return ConfigError(f"{url!r} is not a target", next_step="Write gs://BUCKET/dags or file:///absolute/folder.")
+
+
+def prefix_roots(prefix: str, source: str) -> Sequence[str]:
+    """Package names under which files of the DAG folder may import each other besides the plain ones."""
+    roots = []
+    for text in (prefix, source):
+        parts = [part for part in text.split("/") if part not in {"", "."}]
+        roots += [".".join(parts[start:]) for start in range(len(parts))]
+    return tuple(dict.fromkeys(roots))

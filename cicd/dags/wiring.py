@@ -1,0 +1,147 @@
+"""From configuration or flags to bundles: what the commands act on."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+from cicd.config.model import DagsConfig
+from cicd.dags.delivery import Bundle
+from cicd.dags.gittree import Selection
+from cicd.dags.lock import LockTerms
+from cicd.dags.planning import Rules
+from cicd.dags.target import open_target
+from headgate.clock import Clock
+from headgate.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """One target with the settings that belong to it.
+
+    `environment` is None when only a URL was given. `configured` tells whether it comes from `headgate.yaml`, whose
+    folder `source` then counts from; otherwise that is the working directory.
+    """
+
+    environment: str | None
+    configured: bool
+    url: str
+    project: str
+    source: str
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    keep_releases: int
+    max_delete_ratio: float
+    timeout_s: float
+
+    def selection(self, ref: str) -> Selection:
+        return Selection(source=self.source, ref=ref, include=self.include, exclude=self.exclude)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permissions:
+    """What the command line allows beyond the safe default."""
+
+    adopt: bool = False
+    repair: bool = False
+    allow_mass_delete: bool = False
+    allow_root: bool = False
+    allow_overlap: bool = False
+
+
+def choose_destinations(config: DagsConfig, names: Sequence[str], *, every: bool) -> tuple[Destination, ...]:
+    """The configured targets called `names`; without names the only one, or all when `every`.
+
+    Raises `ConfigError` for an unknown name, and when there is a choice and none was made.
+    """
+    if not names:
+        if len(config.targets) != 1 and not every:
+            raise ConfigError(
+                f"there are {len(config.targets)} targets: {', '.join(config.targets) or 'none'}",
+                where="dags.targets",
+                next_step="Choose with --env NAME (several times for several).",
+            )
+        names = tuple(config.targets)
+    return tuple(_configured(config, name) for name in dict.fromkeys(names))
+
+
+def _configured(config: DagsConfig, name: str) -> Destination:
+    target = config.targets.get(name)
+    if target is None:
+        near = difflib.get_close_matches(name, config.targets, n=1)
+        known = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(config.targets) or 'none'}."
+        raise ConfigError(f"there is no DAG target {name!r}", where="dags.targets", next_step=known)
+    return Destination(
+        environment=name,
+        configured=True,
+        url=target.bucket,
+        project=config.project,
+        source=config.source,
+        include=config.include,
+        exclude=config.exclude,
+        keep_releases=target.keep_releases,
+        max_delete_ratio=target.max_delete_ratio,
+        timeout_s=target.timeout_s,
+    )
+
+
+def destination_from_flags(
+    url: str, *, project: str | None, source: str | None, environment: str | None
+) -> Destination:
+    """A destination without configuration, with the defaults of the configuration's model. Raises `ConfigError`."""
+    from pydantic import ValidationError
+
+    given = {key: value for key, value in {"project": project, "source": source}.items() if value is not None}
+    name = environment or "target"
+    try:
+        config = DagsConfig.model_validate({"targets": {name: {"bucket": url}}, **given})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise ConfigError(
+            f"{problem['msg']}: {problem['input']!r}",
+            where=f"--{'target' if 'targets' in problem['loc'] else problem['loc'][0]}",
+            next_step="Write --target gs://BUCKET/dags or file:///absolute/folder, --project in lower case.",
+        ) from error
+    return replace(_configured(config, name), environment=environment, configured=False)
+
+
+def open_bundle(
+    destination: Destination, permissions: Permissions, *, clock: Clock, environ: Mapping[str, str] | None = None
+) -> Bundle:
+    """The bundle at a destination, ready to be read or delivered; nothing is contacted yet."""
+    target = open_target(
+        destination.url, timeout_s=destination.timeout_s, allow_root=permissions.allow_root, clock=clock
+    )
+    # A write may take a whole time-out: the lease must outlast it, and no write may begin that it does not cover.
+    margin_s = destination.timeout_s + 10
+    return Bundle(
+        project=destination.project,
+        target=target,
+        lock=LockTerms(
+            holder=describe_run(os.environ if environ is None else environ),
+            token=uuid4().hex,
+            lease_s=max(120.0, 3 * margin_s),
+            margin_s=margin_s,
+        ),
+        rules=Rules(
+            adopt=permissions.adopt,
+            repair=permissions.repair,
+            max_delete_ratio=destination.max_delete_ratio,
+            allow_mass_delete=permissions.allow_mass_delete,
+        ),
+        keep_releases=destination.keep_releases,
+        allow_overlap=permissions.allow_overlap,
+    )
+
+
+def describe_run(environ: Mapping[str, str]) -> str:
+    """Who is running: the URL of the CI job or build, else user, machine and process."""
+    job = environ.get("CI_JOB_URL") or environ.get("BUILD_URL")
+    if job:
+        return job
+    user = environ.get("USER") or environ.get("USERNAME") or "unknown user"
+    return f"{user}@{socket.gethostname()} (process {os.getpid()})"
