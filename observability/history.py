@@ -7,8 +7,9 @@ Contract with emitters:
 
 - All events of one deployment carry the same `release`. Several `service.deployed`/`service.upgraded` events of one
   release are attempts of one deployment; an event without a release is a deployment of its own.
-- `service.rolledback` belongs to the deployment with its `release`, else to the live one with its `commit`, else,
-  when it names neither, to the live one. Its `occurred_at` is when traffic was restored (`outcome` success or empty);
+- `service.rolledback` belongs to the deployment with its `release`, else to the one named by `data.previous_release`
+  (a rollback that is a release of its own), else to the live one if that has its `commit`, else, when it names
+  nothing at all, to the live one. Its `occurred_at` is when traffic was restored (`outcome` success or empty);
   with `outcome` failure or error the rollback itself did not settle; `canceled` means that a person withdrew it.
 - `data.failed_at`, where given, is when the failure began; `data.unplanned` marks a deployment forced by an incident.
 """
@@ -118,8 +119,9 @@ def _key(event: DeliveryEvent) -> str:
 
 def _rolled_back_key(event: DeliveryEvent, built: Mapping[str, Deployment]) -> str:
     """The deployment that a rollback turned back; its own key when there is none (it was aborted before it was live)."""
-    if event.release in built:
-        return event.release or ""
+    for named in (event.release, _text(event.data.get("previous_release"))):
+        if named in built:
+            return named or ""
     before = [d for d in built.values() if d.live_at is not None and d.live_at <= event.occurred_at]
     before.sort(key=lambda deployment: (deployment.live_at, deployment.id))
     if before and (before[-1].commit == event.commit if event.commit else event.release is None):

@@ -118,6 +118,19 @@ CASES = (
         lead_excluded={"baseline": 1},
     ),
     Case(
+        "a rollback that is a release of its own blames the release it replaced",
+        [
+            FIRST,
+            deployed("2 09:00", "c2", committed="2 08:00", release="r2"),
+            rolled_back("2 10:00", release="r3", commit="c1", data={"previous_release": "r2", "restores": "r1"}),
+        ],
+        n=2,
+        failed=1,
+        lead=[HOUR],
+        recovery=[HOUR],
+        lead_excluded={"baseline": 1},
+    ),
+    Case(
         "a rollback that names nothing blames what is live",
         [FIRST, deployed("2 09:00", "c2", committed="2 08:00", release="r2"), rolled_back("2 09:10")],
         n=2,
