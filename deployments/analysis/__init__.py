@@ -1,0 +1,1 @@
+"""Metric analysis: sources of counters, and the pure threshold judge over interval counts."""

@@ -1,0 +1,208 @@
+"""A lock on one target as a Git ref: created, moved and removed by pushes that name the value they expect.
+
+The ref is `refs/headgate/locks/<service>/<environment>`; it points at a commit without files whose message names the
+holder, the fencing token and the expiry. Whoever holds the lock knows the commit; every later write to the repository
+moves the ref in the same atomic push, so a holder that lost the lock can write nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from deployments.gitops.holder import Holder, is_gone, parse_holder, this_process
+from deployments.gitops.identity import identity
+from deployments.gitops.trailers import parse_trailers
+from headgate.clock import Clock, format_timestamp, parse_timestamp
+from headgate.errors import ConflictError, LockHeldError, RemoteStateError
+from headgate.git import Git, check_ref
+
+_LOST = "The lock was taken over, or somebody removed it. Run the command again; it continues from the present state."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockInfo:
+    """What a lock says. `commit` identifies this very state of it; `token` grows with every holder."""
+
+    commit: str
+    holder: str
+    process: Holder | None
+    token: int
+    expires_at: datetime | None
+    purpose: str
+
+    def is_free(self, now: datetime, gone: Callable[[Holder], bool]) -> bool:
+        """Whether it may be taken over: it expired (or cannot be read), or its holder has certainly ended."""
+        if self.expires_at is None or now >= self.expires_at:
+            return True
+        return self.process is not None and gone(self.process)
+
+
+class GitLock:
+    """The lock `name` in the repository that `git` is a clone of (remote `origin`).
+
+    `ttl_s` is how long a lock lives without renewal. `gone` says whether a holder has certainly ended. Methods raise
+    `RemoteStateError` when Git fails, `LockHeldError` and `ConflictError` as they say.
+    """
+
+    def __init__(
+        self,
+        git: Git,
+        name: str,
+        *,
+        clock: Clock,
+        ttl_s: float = 60.0,
+        holder: Holder | None = None,
+        gone: Callable[[Holder], bool] = is_gone,
+    ) -> None:
+        self.ref = check_ref(f"refs/headgate/locks/{name}")
+        self._git, self._clock, self._ttl_s, self._gone = git, clock, ttl_s, gone
+        self._holder = holder or this_process()
+        self._mine: LockInfo | None = None
+
+    def acquire(self, purpose: str, *, wait_s: float = 0.0) -> LockInfo | None:
+        """Take the lock and return what a dead or expired predecessor left, None when it was free.
+
+        Waits up to `wait_s` for a lock that is not renewed to expire; a holder that renews is alive, and
+        `LockHeldError` is raised at once.
+        """
+        started = self._clock.monotonic()
+        first: LockInfo | None = None
+        while True:
+            found = self.read()
+            if found is None or found.is_free(self._clock.now(), self._gone):
+                if self._take(found, purpose):
+                    return found
+                continue
+            first = first or found
+            alive = found.commit != first.commit
+            if alive or self._clock.monotonic() - started >= wait_s:
+                raise self._held(found)
+            self._clock.sleep(min(1.0, self._ttl_s / 10))
+
+    def read(self) -> LockInfo | None:
+        """The lock as it is now, whoever holds it; None when it is free."""
+        for _ in range(5):
+            commit = self._remote()
+            if commit is None:
+                return None
+            known = self._git.call("cat-file", "-e", commit).returncode == 0
+            if known or self._git.call("fetch", "--quiet", "origin", self.ref).returncode == 0:
+                done = self._git.call("log", "-1", "--format=%B", commit)
+                if done.returncode == 0:
+                    return _parse(commit, done.stdout)
+        raise RemoteStateError(
+            "the lock changes faster than it can be read", where=self.ref, next_step="Run the command again."
+        )
+
+    def check(self) -> None:
+        """Raise `ConflictError` unless the lock is still ours."""
+        if self._mine is None or self._remote() != self._mine.commit:
+            raise ConflictError("this run does not hold the lock any more", where=self.ref, next_step=_LOST)
+
+    def renew_if_due(self) -> None:
+        """Prolong the lock when half of its life is over. Raises `ConflictError` when it is not ours any more."""
+        mine = self._held_lock()
+        left_s = (mine.expires_at - self._clock.now()).total_seconds() if mine.expires_at else 0.0
+        if left_s < self._ttl_s / 2:
+            renewed = self._commit(mine.token, mine.purpose)
+            if not self._push(mine.commit, renewed.commit):
+                self.check()
+            self._mine = renewed
+
+    def release(self) -> None:
+        """Give the lock back if it is ours; a lock that somebody took over is left alone. Never raises for that."""
+        if self._mine is not None:
+            mine, self._mine = self._mine, None
+            self._git.call("push", "--quiet", f"--force-with-lease={self.ref}:{mine.commit}", "origin", f":{self.ref}")
+
+    def fence(self) -> tuple[LockInfo, tuple[str, ...]]:
+        """The next state of the lock and the arguments of a push that moves it there from ours.
+
+        Used in one `--atomic` push with another ref; call `moved` when that push succeeded.
+        """
+        mine = self._held_lock()
+        renewed = self._commit(mine.token, mine.purpose)
+        return renewed, (f"--force-with-lease={self.ref}:{mine.commit}", f"{renewed.commit}:{self.ref}")
+
+    def moved(self, renewed: LockInfo) -> None:
+        """Remember the state that a push with `fence` has set."""
+        self._mine = renewed
+
+    def recover(self, renewed: LockInfo) -> None:
+        """After a push whose outcome is not known: take the state that is really there. Raises `ConflictError`."""
+        if self._remote() == renewed.commit:
+            self._mine = renewed
+        self.check()
+
+    def _held_lock(self) -> LockInfo:
+        if self._mine is None:
+            raise ConflictError("this run does not hold the lock", where=self.ref, next_step=_LOST)
+        return self._mine
+
+    def _take(self, found: LockInfo | None, purpose: str) -> bool:
+        mine = self._commit(found.token + 1 if found else 1, purpose)
+        if self._push(found.commit if found else "", mine.commit) or self._remote() == mine.commit:
+            self._mine = mine
+            return True
+        now_there = self._remote()
+        if now_there == (found.commit if found else None):  # refused although nobody was faster: no right to push
+            raise RemoteStateError(
+                "the lock could not be written",
+                where=self.ref,
+                next_step="Give the account the right to push refs/headgate/* to the GitOps repository.",
+            )
+        return False
+
+    def _push(self, expected: str, commit: str) -> bool:
+        lease = f"--force-with-lease={self.ref}:{expected}"
+        return self._git.call("push", "--quiet", lease, "origin", f"{commit}:{self.ref}").returncode == 0
+
+    def _remote(self) -> str | None:
+        done = self._git.call("ls-remote", "--exit-code", "origin", self.ref)
+        if done.returncode == 2:
+            return None
+        if done.returncode != 0:
+            raise RemoteStateError(
+                f"the GitOps repository cannot be read: {' '.join(done.stderr.split())}",
+                where=self.ref,
+                next_step="Check gitops.repo, the network and the credentials.",
+            )
+        return done.stdout.split()[0]
+
+    def _commit(self, token: int, purpose: str) -> LockInfo:
+        expires_at = self._clock.now() + timedelta(seconds=self._ttl_s)
+        message = (
+            f"Lock of {self._holder.name}\n\nHeadgate-Holder: {self._holder}\nHeadgate-Token: {token}\n"
+            f"Headgate-Expires: {format_timestamp(expires_at)}\nHeadgate-Purpose: {' '.join(purpose.split())}\n"
+        )
+        tree = self._git.run("mktree", stdin="").strip()
+        commit = self._git.run("commit-tree", tree, "-F", "-", stdin=message, env=identity(self._git)).strip()
+        return _parse(commit, message)
+
+    def _held(self, found: LockInfo) -> LockHeldError:
+        until = format_timestamp(found.expires_at) if found.expires_at else "an unknown time"
+        return LockHeldError(
+            f"another run holds the lock: {found.holder}, doing {found.purpose!r}, until {until} unless renewed",
+            where=self.ref,
+            next_step="Watch it with `headgate release watch`, or wait until it ends and run the command again.",
+        )
+
+
+def _parse(commit: str, message: str) -> LockInfo:
+    trailers = parse_trailers(message)
+    try:
+        expires_at: datetime | None = parse_timestamp(trailers.get("Headgate-Expires", ""))
+    except ValueError:
+        expires_at = None
+    process = parse_holder(trailers.get("Headgate-Holder", ""))
+    token = trailers.get("Headgate-Token", "0")
+    return LockInfo(
+        commit=commit,
+        holder=process.name if process else "somebody",
+        process=process,
+        token=int(token) if token.isdigit() else 0,
+        expires_at=expires_at,
+        purpose=trailers.get("Headgate-Purpose", ""),
+    )
