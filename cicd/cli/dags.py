@@ -107,7 +107,7 @@ def push(
 @_CODE
 @click.pass_obj
 def rollback(
-    app: App, *, release: str | None, dry_run: bool, yes: bool, detailed_exitcode: bool, output: str, **where: Any
+    app: App, /, *, release: str | None, dry_run: bool, yes: bool, detailed_exitcode: bool, output: str, **where: Any
 ) -> int:
     """Bring a kept release back, byte for byte, as a new release."""
     from cicd.dags.sources import from_release
@@ -191,6 +191,7 @@ def _from_commit(app: App, ref: str) -> Iterator[Callable[[Destination, Bundle],
 
 def _deliver(
     app: App,
+    /,
     loader: Callable[[Destination, Bundle], Loader],
     source: str | None,
     where: dict[str, Any],

@@ -1,0 +1,301 @@
+"""A stand-in for Cloud Storage: the part of the JSON API that delivering DAGs needs, with real preconditions.
+
+Buckets; objects: list with pages, prefix and delimiter, upload (media and multipart), get, download, delete. Every
+`if…Match` parameter is enforced on every operation, which several emulators do not do. Resumable uploads, versions,
+copies and ACLs are not there and are answered with 501. Clients find it through STORAGE_EMULATOR_HOST.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qsl, unquote
+
+from cicd.sandbox.gcs_faults import Fault, FaultKind, FaultScript, Request
+from cicd.sandbox.gcs_objects import GcsBucket, GcsError, GcsObject
+from cicd.sandbox.server import AppServer
+from headgate.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+_ROUTE = re.compile(
+    r"/(?P<kind>(?:upload/|download/)?)storage/v1/b(?:/(?P<bucket>[^/]+)(?P<objects>/o(?:/(?P<name>.+))?)?)?"
+)
+_MAX_PAGE = 1000
+_STATUS_FAULTS = {
+    FaultKind.UNAVAILABLE: GcsError(503, "backendError", "We encountered an internal error. Please try again."),
+    FaultKind.RATE_LIMITED: GcsError(429, "rateLimitExceeded", "The object exceeded the rate limit for mutations."),
+    FaultKind.UNAUTHORIZED: GcsError(401, "authError", "Invalid Credentials"),
+    FaultKind.FORBIDDEN: GcsError(403, "forbidden", "The caller does not have storage access to the object."),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """One request, parsed as far as every operation needs."""
+
+    operation: str
+    kind: str
+    bucket: str
+    name: str
+    params: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json; charset=UTF-8"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class GcsSandbox:
+    """The stand-in on a loopback port. `token` None accepts everybody; otherwise a Bearer header must carry it.
+
+    `folder` keeps the objects in files that survive a restart. `latency_s` delays every answer. `faults` scripts
+    failures and records requests.
+    """
+
+    def __init__(
+        self,
+        *,
+        buckets: Iterable[str] = (),
+        folder: Path | None = None,
+        clock: Clock | None = None,
+        token: str | None = None,
+        latency_s: float = 0.0,
+        port: int = 0,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._folder = folder
+        self._token = token
+        self._buckets: dict[str, GcsBucket] = {}
+        self._server = AppServer(self._app, name="gcs", port=port)
+        self.latency_s = latency_s
+        self.faults = FaultScript()
+        for name in buckets:
+            self.create_bucket(name)
+
+    @property
+    def url(self) -> str:
+        """What STORAGE_EMULATOR_HOST has to be."""
+        return self._server.url
+
+    def create_bucket(self, name: str) -> GcsBucket:
+        """The bucket `name`, made when it is not there yet. Raises `GcsError` 400 for an invalid name."""
+        if not re.fullmatch(r"(?!.*\.\.)[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", name):
+            raise GcsError(400, "invalid", f"Invalid bucket name: {name[:70]!r}")
+        if name not in self._buckets:
+            self._buckets[name] = GcsBucket(name, self._clock, self._folder / name if self._folder else None)
+        return self._buckets[name]
+
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            if not message.get("more_body", False):
+                break
+        if self.latency_s:
+            await asyncio.sleep(self.latency_s)
+        call = _parse(scope, bytes(body))
+        fault = self.faults.take(Request(operation=call.operation, name=call.name or call.params.get("prefix", "")))
+        answer = self._answer(call, fault)
+        if fault is not None and fault.kind is FaultKind.RESET:
+            await _hang_up(receive, send)
+        elif fault is not None and fault.kind is FaultKind.TRUNCATE:
+            await _reply(send, answer, whole=False)
+            await _hang_up(receive, send)
+        else:
+            await _reply(send, answer)
+
+    def _answer(self, call: _Call, fault: Fault | None) -> _Answer:
+        """The answer; a fault "before" prevents the effect, a fault "after" only replaces the answer."""
+        spoiled = _STATUS_FAULTS.get(fault.kind) if fault else None
+        try:
+            if fault and fault.when == "before" and (spoiled or fault.kind is FaultKind.RESET):
+                raise spoiled or GcsError(503, "backendError", "never sent")
+            answer = self._handle(call, stale=fault is not None and fault.kind is FaultKind.STALE)
+            if spoiled:
+                raise spoiled
+        except GcsError as error:
+            return _Answer(status=error.status, body=b"" if error.status == 304 else json.dumps(error.body()).encode())
+        return answer
+
+    def _handle(self, call: _Call, *, stale: bool) -> _Answer:
+        if self._token is not None and call.headers.get("authorization") != f"Bearer {self._token}":
+            raise _STATUS_FAULTS[FaultKind.UNAUTHORIZED]
+        if call.operation == "create-bucket":
+            bucket = self.create_bucket(str(_json(call.body).get("name", "")))
+            return _json_answer({"kind": "storage#bucket", "name": bucket.name, "id": bucket.name})
+        found = self._buckets.get(call.bucket)
+        if found is None:
+            raise GcsError(404, "notFound", "The specified bucket does not exist.")
+        if call.operation == "get-bucket":
+            return _json_answer({"kind": "storage#bucket", "name": found.name, "id": found.name})
+        if call.operation == "list":
+            return _listed(found, call.params, stale=stale)
+        if call.operation == "upload":
+            return _uploaded(found, call)
+        if call.operation == "delete":
+            found.delete(call.name, call.params)
+            return _Answer(status=204)
+        if call.operation == "get":
+            item = found.get(call.name, call.params)
+            media = call.kind == "download/" or call.params.get("alt") == "media"
+            return _media(item) if media else _json_answer(item.resource(found.name))
+        raise GcsError(501, "notImplemented", f"The sandbox does not do {call.operation}.")
+
+
+def _parse(scope: Scope, body: bytes) -> _Call:
+    # The raw path, because names contain encoded slashes and percent signs.
+    match = _ROUTE.fullmatch(scope["raw_path"].decode("ascii", "replace").partition("?")[0])
+    params = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
+    kind, bucket = (match["kind"], unquote(match["bucket"] or "")) if match else ("", "")
+    name = unquote(match["name"] or "") if match else ""
+    operation = f"{scope['method']} {scope['path']}"
+    if match and not bucket:
+        operation = {"POST": "create-bucket"}.get(scope["method"], operation)
+    elif match and not match["objects"]:
+        operation = {"GET": "get-bucket"}.get(scope["method"], operation)
+    elif match and not name:
+        operation = {"GET": "list", "POST": "upload" if kind == "upload/" else operation}.get(
+            scope["method"], operation
+        )
+    elif match:
+        operation = {"GET": "get", "DELETE": "delete"}.get(scope["method"], operation)
+    return _Call(
+        operation=operation,
+        kind=kind,
+        bucket=bucket,
+        name=name or params.get("name", ""),
+        params=params,
+        headers={key.decode().lower(): value.decode("latin-1") for key, value in scope["headers"]},
+        body=body,
+    )
+
+
+def _listed(bucket: GcsBucket, params: dict[str, str], *, stale: bool) -> _Answer:
+    prefix, delimiter = params.get("prefix", ""), params.get("delimiter", "")
+    size = min(_MAX_PAGE, max(1, int(params.get("maxResults", _MAX_PAGE))))
+    after = base64.urlsafe_b64decode(params["pageToken"]) if params.get("pageToken") else b""
+    items: list[dict[str, Any]] = []
+    folders: list[str] = []
+    page: dict[str, Any] = {"kind": "storage#objects"}
+    last = b""
+    for item in bucket.list(stale=stale):
+        entry = item.name
+        if delimiter and delimiter in item.name[len(prefix) :]:
+            entry = prefix + item.name[len(prefix) :].partition(delimiter)[0] + delimiter
+        if not item.name.startswith(prefix) or entry.encode() <= after or entry in folders:
+            continue
+        if len(items) + len(folders) == size:
+            page["nextPageToken"] = base64.urlsafe_b64encode(last).decode()
+            break
+        last = entry.encode()
+        if entry == item.name:
+            items.append(item.resource(bucket.name))
+        else:
+            folders.append(entry)
+    return _json_answer(page | ({"items": items} if items else {}) | ({"prefixes": folders} if folders else {}))
+
+
+def _uploaded(bucket: GcsBucket, call: _Call) -> _Answer:
+    kind = call.params.get("uploadType", "")
+    content_type = call.headers.get("content-type", "application/octet-stream")
+    if kind == "media":
+        name, data, fields = call.name, call.body, dict[str, Any]()
+    elif kind == "multipart":
+        fields, data, content_type = _split(call.body, content_type)
+        name = call.name or str(fields.get("name", ""))
+        content_type = str(fields.get("contentType", content_type))
+    else:
+        raise GcsError(501, "notImplemented", f"The sandbox does not do {kind or 'unnamed'} uploads.")
+    digest = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+    if fields.get("md5Hash", digest) != digest:
+        raise GcsError(400, "invalid", "Provided MD5 hash doesn't match the calculated one.")
+    return _json_answer(bucket.put(name, data, content_type, call.params).resource(bucket.name))
+
+
+def _split(body: bytes, content_type: str) -> tuple[dict[str, Any], bytes, str]:
+    """Metadata, media and the media's type of a multipart/related body."""
+    match = re.search(r'boundary="?([^";]+)"?', content_type)
+    parts = body.split(b"--" + match[1].encode()) if match else []
+    if len(parts) != 4:
+        raise GcsError(400, "badContent", "A multipart upload needs a metadata part and a media part.")
+    _, metadata, media, _ = parts
+    head, _, data = media.partition(b"\r\n\r\n")
+    media_type = re.search(rb"content-type:\s*([^\r\n]+)", head, re.IGNORECASE)
+    fields = _json(metadata.partition(b"\r\n\r\n")[2])
+    return fields, data.removesuffix(b"\r\n"), media_type[1].decode() if media_type else "application/octet-stream"
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(data)
+    except ValueError as error:
+        raise GcsError(400, "parseError", "Parse Error") from error
+    if not isinstance(fields, dict):
+        raise GcsError(400, "parseError", "Parse Error")
+    return fields
+
+
+def _json_answer(fields: dict[str, Any]) -> _Answer:
+    return _Answer(status=200, body=json.dumps(fields).encode())
+
+
+def _media(item: GcsObject) -> _Answer:
+    hashes = f"md5={item.md5}" + (f",crc32c={item.crc32c}" if item.crc32c else "")
+    headers = (
+        ("x-goog-generation", str(item.generation)),
+        ("x-goog-metageneration", str(item.metageneration)),
+        ("x-goog-hash", hashes),
+    )
+    return _Answer(status=200, body=item.data, content_type=item.content_type, headers=headers)
+
+
+async def _reply(send: Send, answer: _Answer, *, whole: bool = True) -> None:
+    headers = [(b"content-length", str(len(answer.body)).encode()), (b"content-type", answer.content_type.encode())]
+    headers += [(key.encode(), value.encode()) for key, value in answer.headers]
+    if answer.status in {204, 304}:
+        headers = headers[2:]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if whole:
+        await send({"type": "http.response.body", "body": answer.body})
+    else:
+        await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
+
+
+async def _hang_up(receive: Receive, send: Send) -> None:
+    """Close the connection. ASGI has no word for that, so the transport is taken from uvicorn's request cycle."""
+    send.__self__.transport.close()  # type: ignore[attr-defined]
+    while (await receive())["type"] != "http.disconnect":
+        pass
