@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from cicd.cli.context import App, say
@@ -37,4 +38,29 @@ def _append(app: App, batch: tuple[DeliveryEvent, ...]) -> EventStore | None:
 
 
 def _trace(app: App, batch: tuple[DeliveryEvent, ...], store: EventStore | None) -> None:
-    """Export spans; wired by `observability.traces`."""
+    """One span for each event, in the trace of its change; the store may know the change of a commit or release."""
+    try:
+        settings = app.config.observability
+        if settings.traces == "none":
+            return
+        from observability.spans import parse_traceparent, plan_spans
+        from observability.traces import export_spans
+
+        spans = plan_spans(
+            batch,
+            project=app.config.project,
+            known=_related(store, batch) if store is not None else (),
+            parent=parse_traceparent(os.environ.get("TRACEPARENT")),
+        )
+        export_spans(spans, exporter=settings.traces, endpoint=settings.otlp_endpoint)
+    except Exception as error:  # noqa: BLE001 - see the docstring of `record`
+        say(f"warning: spans were not exported: {error}")
+
+
+def _related(store: EventStore, batch: tuple[DeliveryEvent, ...]) -> Iterator[DeliveryEvent]:
+    from observability.store import Selection
+
+    commits = {event.commit for event in batch if event.commit}
+    releases = {event.release for event in batch if event.release}
+    for selection in (Selection(commits=commits), Selection(releases=releases)):
+        yield from (recorded.event for recorded in store.select(selection))
