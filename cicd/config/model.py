@@ -53,6 +53,12 @@ class QualityGateConfig(Section):
     """Path or glob of the data files (Parquet, CSV, JSON lines), relative to the repository root."""
     build: tuple[str, ...] = ()
     """Command that builds the data first, run once per distinct command; `python` is the running interpreter."""
+    key: tuple[str, ...] = ()
+    """Columns that identify a row; reports show them as they are beside each failing row."""
+    reveal: tuple[str, ...] = ()
+    """Columns whose failing values reports may show; values of all others are masked to their shape."""
+    allow_empty: bool = False
+    """Whether a batch without rows may pass; by default it fails."""
     timeout_s: float = Field(default=600.0, gt=0)
     """After this the check is ended and is ERROR."""
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from gates.dags.calls import Arguments, arguments, make_dag
 from gates.dags.expressions import Evaluator, truth
-from gates.dags.values import UNKNOWN, Dag, Function, Scope, Symbol, TaskGroup
+from gates.dags.values import UNKNOWN, Dag, DictValue, Function, ListValue, Scope, Symbol, TaskGroup
 
 Flow = Literal["break", "continue", "return"] | None
 _DEPTH = 8
@@ -67,9 +67,11 @@ class Interpreter(Evaluator):
             values[name] = self.ev(default)
         values |= dict(zip(names, given.positional, strict=False))
         values |= {name: value for name, value in given.keywords.items() if name in values}
-        for extra in (declared.vararg, declared.kwarg):
-            if extra is not None:
-                values[extra.arg] = UNKNOWN
+        if declared.vararg is not None:
+            values[declared.vararg.arg] = ListValue(items=given.positional[len(names) :], open=given.open)
+        if declared.kwarg is not None:
+            extra = {name: value for name, value in given.keywords.items() if name not in everything}
+            values[declared.kwarg.arg] = DictValue(items=extra, open=given.open)
         self.scope.names |= values
 
     # -- statements ------------------------------------------------------------------------------------------------
@@ -246,7 +248,7 @@ class Interpreter(Evaluator):
         """Follow the body of a decorated function with its parameters unknown."""
         outer, returned = self.scope, self._returned
         self.scope, self._returned = Scope(outer), []
-        self._parameters(function.node.args, Arguments())
+        self._parameters(function.node.args, Arguments(open=True))
         self.context.append(container)
         self.block(function.node.body)
         self.context.pop()

@@ -1,0 +1,1 @@
+"""Renderings of a verdict tree: text, JSON, JUnit, GitLab Code Quality and the merge-request note."""
