@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,8 @@ from cicd.sandbox.kubernetes.rollout_values import (
 )
 from cicd.sandbox.kubernetes.rollouts import reconcile
 
+log = logging.getLogger(__name__)
+
 DEFAULT_HISTORY = 10
 Change = Callable[[Object], None]
 
@@ -33,8 +36,15 @@ class RolloutController:
 
     def reconcile_all(self) -> datetime | None:
         """One move for each rollout; returns the earliest moment at which one wants to be looked at again."""
-        wakes = [self._reconcile_one(ref_of(rollout)) for rollout in self._cluster.list("argoproj.io", "Rollout")]
-        return min((wake for wake in wakes if wake is not None), default=None)
+        wakes: list[datetime] = []
+        for rollout in self._cluster.list("argoproj.io", "Rollout"):
+            try:
+                wake = self._reconcile_one(ref_of(rollout))
+            except Exception:  # one malformed Rollout must not stop all others
+                log.exception("cannot reconcile the Rollout %s", rollout["metadata"]["name"])
+                continue
+            wakes += [wake] if wake is not None else []
+        return min(wakes, default=None)
 
     def _reconcile_one(self, ref: Ref) -> datetime | None:
         with self._cluster.locked():

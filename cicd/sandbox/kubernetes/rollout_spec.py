@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from cicd.sandbox.kubernetes.rollout_values import duration_s
 
 KNOWN_STEPS = frozenset({"setWeight", "pause"})
+SERVICE_FIELDS = ("canaryService", "stableService", "activeService", "previewService")
 
 
-def invalid_spec(name: str, spec: Mapping[str, Any]) -> str | None:
+def invalid_spec(name: str, spec: Mapping[str, Any], services: Container[str]) -> str | None:
     """The message of the InvalidSpec condition, or None for a spec that the controller accepts.
 
-    Steps that the sandbox does not run (analysis, experiment, setCanaryScale and so on) are invalid here rather than
-    silently passed.
+    `services` are the names of the Services that exist. Steps that the sandbox does not run (analysis, experiment,
+    setCanaryScale and so on) are invalid here rather than silently passed.
     """
-    problem = _problem(spec)
+    problem = _problem(spec) or _missing_service(spec, services)
     return f'The Rollout "{name}" is invalid: {problem}' if problem else None
+
+
+def _missing_service(spec: Mapping[str, Any], services: Container[str]) -> str | None:
+    for strategy, settings in (spec.get("strategy") or {}).items():
+        for field in SERVICE_FIELDS:
+            wanted = (settings or {}).get(field)
+            if wanted and wanted not in services:
+                return f'spec.strategy.{strategy}.{field}: Invalid value: "{wanted}": service "{wanted}" not found'
+    return None
 
 
 def _problem(spec: Mapping[str, Any]) -> str | None:

@@ -16,7 +16,7 @@ from cicd.sandbox.kubernetes.rollout_values import Facts, Plan
 
 def reconcile(facts: Facts) -> Plan:
     """The next move of one rollout; a plan whose status equals the present one and that asks for nothing is the end."""
-    problem = invalid_spec(facts.name, facts.spec)
+    problem = invalid_spec(facts.name, facts.spec, facts.selectors)
     if problem is not None:
         return _report_invalid(facts, problem)
     revision = _wanted_revision(facts)
