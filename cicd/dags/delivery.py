@@ -124,7 +124,7 @@ def deliver(bundle: Bundle, load: Loader, *, clock: Clock, progress: Progress) -
         if bundle.ledger.read() != proposal.books:  # another run finished between our look and our lock
             proposal = propose(bundle, load)
         outcome = _carry_out(bundle, proposal, lease, clock, progress)
-    except (HeadgateError, KeyboardInterrupt):
+    except BaseException:
         _give_back(lease)
         raise
     untidy = _give_back(lease)
