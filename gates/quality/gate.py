@@ -60,10 +60,17 @@ def run_quality(checks: Sequence[QualityCheck], *, root: Path, runner: SuiteRunn
     return Verdict(
         name=node.name,
         outcome=node.outcome,
-        message=node.message,
+        message=_summary(nodes),
         children=node.children,
         duration_s=clock.monotonic() - started,
     )
+
+
+def _summary(nodes: Sequence[Verdict]) -> str:
+    leaves = [leaf for node in nodes for leaf in node.leaves()]
+    bad = sum(leaf.outcome is not Outcome.PASS for leaf in leaves)
+    text = f"{len(leaves)} checks on {len(nodes)} tables"
+    return f"{bad} of {text} did not pass" if bad else f"{text} passed"
 
 
 def _build(checks: Sequence[QualityCheck], root: Path) -> dict[tuple[str, ...], Verdict]:

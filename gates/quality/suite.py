@@ -104,7 +104,8 @@ def _expectations(entries: list[Any], lines: list[int], path: str) -> Iterator[E
             _refuse(f"expectation {index + 1} has no type", where, "Give it a type such as expect_column_to_exist.")
         if not isinstance(kwargs, dict):
             _refuse(f"kwargs of expectation {index + 1} is not a JSON object", where, "Correct the suite.")
-        name = f"{kind}({', '.join(_columns(kwargs))})"
+        columns = ", ".join(_columns(kwargs))
+        name = f"{kind}({columns})" if columns else kind
         seen[name] = seen.get(name, 0) + 1
         yield Expectation(
             index=index,
