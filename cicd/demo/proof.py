@@ -41,7 +41,9 @@ def render(chapters: Sequence[Chapter]) -> str:
     """The closing table: a line per scenario, and below it what each proof saw."""
     lines: list[str] = []
     for chapter in chapters:
-        lines.append(f"{'PROVED' if chapter.holds else 'FAILED':<7} {chapter.scenario:<11} {chapter.title}  ({chapter.seconds:.1f} s)")
+        lines.append(
+            f"{'PROVED' if chapter.holds else 'FAILED':<7} {chapter.scenario:<11} {chapter.title}  ({chapter.seconds:.1f} s)"
+        )
         lines += [f"  {'ok ' if proof.holds else 'NOT'} {proof.claim}: {proof.seen}" for proof in chapter.proofs]
     return "\n".join(lines)
 
