@@ -18,7 +18,7 @@ from headgate.secrets import mask
 
 _SHOWN_CHARACTERS = 300
 
-TOKEN_ADVICE = (
+ACCESS_ADVICE = (
     "Set HEADGATE_GITLAB_TOKEN to a project, group or personal access token with scope `api` and at least the role"
     " Developer in the project; CI_JOB_TOKEN may not write notes and commit statuses."
 )
@@ -89,9 +89,9 @@ def _translate_request(error: Exception, where: str) -> HeadgateError:
 def _translate_status(status: int | None, message: str, where: str) -> HeadgateError:
     said = f"GitLab answered {status}: {message}"
     if status == 401:
-        return AuthenticationError(f"GitLab does not accept the token ({message})", where=where, next_step=TOKEN_ADVICE)
+        return AuthenticationError(f"GitLab does not accept the token ({message})", where=where, next_step=ACCESS_ADVICE)
     if status == 403:
-        return AuthenticationError(f"the token lacks a permission ({message})", where=where, next_step=TOKEN_ADVICE)
+        return AuthenticationError(f"the token lacks a permission ({message})", where=where, next_step=ACCESS_ADVICE)
     if status == 404:
         return NotFoundError(
             f"GitLab does not have it, or the token may not see it ({message})",

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cicd.gitlab.api import GitLabApi
 from cicd.gitlab.deployments import ExistingDeployment, decide_deployment
-from cicd.gitlab.errors import TOKEN_ADVICE
+from cicd.gitlab.errors import ACCESS_ADVICE
 from cicd.gitlab.note import ExistingNote, build_body, decide_note
 from cicd.gitlab.port import CommitStatus, DeploymentRecord, DeploymentState, MergeRequest, NoteChange
 from headgate.clock import Clock, SystemClock
@@ -118,7 +118,7 @@ def connect(
         raise ConfigError("python-gitlab is not installed", next_step="Install headgate[gitlab].") from error
     token = find_token(environ)
     if token is None:
-        raise AuthenticationError("no GitLab token is set", where=url, next_step=TOKEN_ADVICE)
+        raise AuthenticationError("no GitLab token is set", where=url, next_step=ACCESS_ADVICE)
     kind, secret = token
     client: gitlab.Gitlab = gitlab.Gitlab(
         url,
@@ -148,6 +148,11 @@ class GitLabForge:
 
     def close(self) -> None:
         self._api.close()
+
+    @property
+    def api(self) -> GitLabApi:
+        """The calls underneath, for reads that are not part of the port."""
+        return self._api
 
     # notes
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import quote
 
 from cicd.jenkins.console import ConsoleTail
-from cicd.jenkins.errors import TOKEN_ADVICE
+from cicd.jenkins.errors import ACCESS_ADVICE
 from cicd.jenkins.outcome import parse_exit
 from cicd.jenkins.payloads import BuildData, JobData, QueueItemData, parse
 from cicd.jenkins.port import REQUEST_PARAMETER, BuildOutcome, BuildResult, QueueItem
@@ -49,7 +49,7 @@ def connect(
     token = read_secret("HEADGATE_JENKINS_TOKEN", environ)
     if user is None or token is None:
         missing = "HEADGATE_JENKINS_USER" if user is None else "HEADGATE_JENKINS_TOKEN"
-        raise AuthenticationError(f"{missing} is not set", where=url, next_step=TOKEN_ADVICE)
+        raise AuthenticationError(f"{missing} is not set", where=url, next_step=ACCESS_ADVICE)
     clock = clock or SystemClock()
     try:
         transport = Transport(url, user.reveal(), token, clock=clock, timeout_s=timeout_s)
@@ -84,6 +84,10 @@ class JenkinsJobs:
         self._transport.close()
 
     # starting
+
+    def check(self, job: str, parameters: Collection[str]) -> None:
+        """Raise what `trigger` would raise before it sends anything: no such job, disabled, parameters not declared."""
+        self._check_job(job_path(job), job, dict.fromkeys((*parameters, REQUEST_PARAMETER), ""))
 
     def trigger(self, job: str, parameters: Mapping[str, str], *, request: str | None = None) -> QueueItem:
         """Ask for one build and return its place in the queue.

@@ -17,7 +17,7 @@ from headgate.errors import (
 )
 from headgate.secrets import mask
 
-TOKEN_ADVICE = (
+ACCESS_ADVICE = (
     "Set HEADGATE_JENKINS_USER and HEADGATE_JENKINS_TOKEN to a user and its API token with the permissions Overall/Read,"
     " Job/Read and Job/Build on the delivery job."
 )
@@ -50,7 +50,7 @@ def translate(error: Exception, *, where: str) -> HeadgateError:
             next_step="Check deploy.jenkins.url in headgate.yaml, the network and the proxy.",
         )
     if isinstance(error, api.NotAuthorized):
-        return AuthenticationError("Jenkins does not accept the credentials", where=where, next_step=TOKEN_ADVICE)
+        return AuthenticationError("Jenkins does not accept the credentials", where=where, next_step=ACCESS_ADVICE)
     if isinstance(error, api.NotFound):
         return _not_found(where)
     if isinstance(error, requests.exceptions.JSONDecodeError):
@@ -73,11 +73,11 @@ def translate_status(status: int, text: str, *, where: str) -> HeadgateError:
     if status in (301, 302, 303, 307, 308):
         # A proxy with single sign-on sends API calls without a session to its login page.
         return AuthenticationError(
-            f"Jenkins redirects ({status}) instead of answering", where=where, next_step=TOKEN_ADVICE
+            f"Jenkins redirects ({status}) instead of answering", where=where, next_step=ACCESS_ADVICE
         )
     if status in (401, 403):
         what = "does not accept the credentials" if status == 401 else "refuses: the user lacks a permission"
-        return AuthenticationError(f"Jenkins {what}", where=where, next_step=TOKEN_ADVICE)
+        return AuthenticationError(f"Jenkins {what}", where=where, next_step=ACCESS_ADVICE)
     if status == 404:
         return _not_found(where)
     if status == 429:
