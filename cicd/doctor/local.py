@@ -1,0 +1,110 @@
+"""Checks of what is on this machine and in repositories: Git, the event store, DAG targets, the GitOps repository."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from cicd.config.model import Config, DagTargetConfig, GitOpsConfig
+from cicd.doctor.checks import Step
+from headgate.clock import Clock
+from headgate.errors import AuthenticationError, ConfigError, HeadgateError, NotFoundError
+from headgate.git import Git, check_ref
+from headgate.secrets import mask
+
+_ACCESS = "Check the address, and that this machine's SSH key or credential helper may {} the repository."
+
+
+def config_steps(config: Config, root: Path) -> Iterator[Step]:
+    """The configuration could be read, or detected; a wrong one does not come this far."""
+    yield Step(name="valid", ask=lambda: f"project {config.project}, paths count from {root}")
+
+
+def git_steps(root: Path, timeout_s: float) -> Iterator[Step]:
+    """Git is installed, and `root` is a repository with a commit: releases are made of commits."""
+    git = Git(path=root, timeout_s=timeout_s)
+
+    def commit() -> str:
+        try:
+            return f"{root} is at {git.rev_parse('HEAD')[:12]}"
+        except NotFoundError as error:
+            raise ConfigError(
+                "not a Git repository with a commit",
+                where=str(root),
+                next_step="Run Headgate in the repository to be released, or commit something first.",
+            ) from error
+
+    yield Step(name="installed", ask=lambda: git.run("--version").strip())
+    yield Step(name="repository", ask=commit)
+
+
+def store_steps(url: str, root: Path, clock: Clock, timeout_s: float) -> Iterator[Step]:
+    """The event store can be opened, and written to: the write lock is taken and given back, nothing is stored."""
+
+    def writable() -> str:
+        from observability.sqlite import connect, mapped, open_engine
+
+        engine, where = open_engine(url, root=root, create=True, clock=clock, timeout_s=timeout_s)
+        try:
+            with mapped(where), connect(engine, write=True):
+                return f"{where} can be written"
+        finally:
+            engine.dispose()
+
+    yield Step(name="writable", ask=writable)
+
+
+def target_steps(target: DagTargetConfig, timeout_s: float) -> Iterator[Step]:
+    """The DAG folder can be listed with the credentials at hand. Writing is not tried: a bucket has no dry run."""
+
+    def listed() -> str:
+        from cicd.dags.target import open_target
+
+        opened = open_target(target.bucket, timeout_s=min(timeout_s, target.timeout_s))
+        try:
+            return f"{target.bucket} can be listed, {len(opened.objects())} objects"
+        finally:
+            getattr(opened.store, "close", int)()
+
+    yield Step(name="list", ask=listed)
+
+
+def gitops_steps(config: GitOpsConfig, timeout_s: float) -> Iterator[Step]:
+    """The GitOps repository can be read, holds the version where headgate.yaml says, and would take a push."""
+    branch = check_ref(config.branch)
+    with tempfile.TemporaryDirectory(prefix="headgate-doctor-") as scratch:
+        yield from _gitops(config, branch, Git(path=Path(scratch), timeout_s=timeout_s))
+
+
+def _gitops(config: GitOpsConfig, branch: str, git: Git) -> Iterator[Step]:
+    def read() -> str:
+        git.run("init", "--quiet")
+        done = git.call("fetch", "--quiet", "--depth=1", "--no-tags", "--", config.repo, f"refs/heads/{branch}")
+        if done.returncode != 0:
+            raise _refused(config, f"the branch {branch} cannot be fetched", done.stderr, "read")
+        return f"{branch} is at {git.rev_parse('FETCH_HEAD')[:12]}"
+
+    def version() -> str:
+        from deployments.gitops.edit import read_version
+
+        text = git.read_file("FETCH_HEAD", config.file).decode("utf-8", "replace")
+        return f"{config.file} has {config.key} {read_version(text, config.key, where=config.file)}"
+
+    def push() -> str:
+        # The server checks the right to push before it is told what; with --dry-run it is never told.
+        done = git.call(
+            "push", "--quiet", "--dry-run", "--no-verify", "--", config.repo, "FETCH_HEAD:refs/headgate/doctor"
+        )
+        if done.returncode != 0:
+            raise _refused(config, "a push would be refused", done.stderr, "push to")
+        return "a push would be taken"
+
+    yield Step(name="read", ask=read)
+    yield Step(name="version", ask=version)
+    yield Step(name="push", ask=push)
+
+
+def _refused(config: GitOpsConfig, what: str, said: str, verb: str) -> HeadgateError:
+    detail = " ".join(said.split())[-200:] or "git said nothing"
+    return AuthenticationError(mask(f"{what} ({detail})"), where=mask(config.repo), next_step=_ACCESS.format(verb))

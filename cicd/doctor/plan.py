@@ -1,0 +1,84 @@
+"""Which connections a configuration has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from cicd.config.model import Config, DagsConfig, DeployConfig, ServiceConfig
+from cicd.doctor import local, servers
+from cicd.doctor.checks import Connection
+from headgate.clock import Clock
+
+_NOT_CONFIGURED = "not configured"
+
+
+def plan_connections(config: Config, root: Path, *, clock: Clock, timeout_s: float) -> tuple[Connection, ...]:
+    """Every connection of `config`, and one SKIPPED for each kind that it does not configure. Nothing is contacted."""
+    return (
+        Connection(name="config", open=partial(local.config_steps, config, root)),
+        Connection(name="git", open=partial(local.git_steps, root, timeout_s)),
+        Connection(
+            name="event store",
+            open=partial(local.store_steps, config.observability.store, root, clock, timeout_s),
+        ),
+        _gitlab(config, timeout_s),
+        *_targets(config.dags, timeout_s),
+        *_deploy(config, timeout_s),
+    )
+
+
+def _gitlab(config: Config, timeout_s: float) -> Connection:
+    if config.forge is None:
+        return _absent("gitlab", "forge", "merge requests get no note and no commit status")
+    return Connection(name="gitlab", open=partial(servers.gitlab_steps, config.forge, timeout_s))
+
+
+def _targets(dags: DagsConfig | None, timeout_s: float) -> Iterator[Connection]:
+    if dags is None:
+        yield _absent("dag targets", "dags.targets", "no DAGs are delivered")
+        return
+    for name, target in dags.targets.items():
+        yield Connection(name=f"dags {name}", open=partial(local.target_steps, target, timeout_s))
+
+
+def _deploy(config: Config, timeout_s: float) -> Iterator[Connection]:
+    deploy = config.deploy
+    if deploy is None or deploy.jenkins is None:
+        yield _absent("jenkins", "deploy.jenkins", "releases run where they are started")
+    else:
+        yield Connection(name="jenkins", open=partial(servers.jenkins_steps, deploy.jenkins, timeout_s))
+    services = tuple(_services(deploy)) if deploy else ()
+    if not services:
+        yield _absent("services", "deploy.environments", "no service is released")
+    for name, service in services:
+        yield Connection(name=f"argocd {name}", open=partial(servers.argocd_steps, service, timeout_s))
+        yield Connection(name=f"gitops {name}", open=partial(local.gitops_steps, service.gitops, timeout_s))
+        yield from _analysis(config, name, service, timeout_s)
+
+
+def _analysis(config: Config, name: str, service: ServiceConfig, timeout_s: float) -> Iterator[Connection]:
+    """What the analyses of a service read: its pods, or a Prometheus server."""
+    strategy = service.strategy.canary or service.strategy.blue_green
+    wanted = (*strategy.analysis, *getattr(strategy, "soak", ())) if strategy else ()
+    used = {analysis: config.analysis[analysis] for analysis in dict.fromkeys(wanted)}
+    if any(settings.source == "openmetrics" for settings in used.values()):
+        yield Connection(
+            name=f"kubernetes {name}", open=partial(servers.kubernetes_steps, service.kubernetes, timeout_s)
+        )
+    for analysis, settings in used.items():
+        if settings.source == "prometheus":
+            yield Connection(
+                name=f"prometheus {name} {analysis}", open=partial(servers.prometheus_steps, settings, timeout_s)
+            )
+
+
+def _services(deploy: DeployConfig) -> Iterator[tuple[str, ServiceConfig]]:
+    for environment, settings in deploy.environments.items():
+        for service, target in settings.services.items():
+            yield f"{environment}/{service}", target
+
+
+def _absent(name: str, key: str, consequence: str) -> Connection:
+    return Connection(name=name, absent=f"{_NOT_CONFIGURED}: {consequence}", advice=f"Set {key} in headgate.yaml.")
