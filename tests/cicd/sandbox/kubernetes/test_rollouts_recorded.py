@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cicd.sandbox.kubernetes.actions import apply_action
 from cicd.sandbox.kubernetes.cluster import Object
-from tests.testing.kubernetes_world import World, blue_green, canary, comparable, recorded_rollouts, rollout
+from tests.testing.kubernetes_world import (
+    World,
+    blue_green,
+    canary,
+    comparable,
+    recorded_rollouts,
+    rollout,
+    rollout_ref,
+)
 
 
 def _recorded_images(states: Mapping[float, Object]) -> dict[str, str]:
@@ -58,8 +67,9 @@ def test_canary_through_its_pauses_to_promoted_and_an_abort_with_nothing_in_flig
     world.act("reco", "resume")
     assert _ours(world, "reco") == recording.at(4.71)
     world.run(5)
-    assert _ours(world, "reco") == recording.at(9.307)
-    world.act("reco", "resume")
+    apply_action(world.cluster, rollout_ref("reco"), "resume")
+    assert _ours(world, "reco") == recording.at(9.307)  # polled between the resume and the controller's answer to it
+    world.run(1)
     assert _ours(world, "reco") == recording.at(9.55)
     world.act("reco", "abort")
     assert _ours(world, "reco") == recording.at(9.772)
@@ -159,7 +169,7 @@ def test_traffic_routing_reports_weights_and_keeps_stable_at_full_size() -> None
     world.publish("shop/web:1.0", "shop/web:1.1")
     world.services("web-canary", "web-stable", app="web")
     # the recording has an analysis where the sandbox pauses
-    steps = [{"setWeight": 5}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
+    steps: list[dict[str, Any]] = [{"setWeight": 5}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
     routing = {"nginx": {"stableIngress": "web"}}
 
     def web(version: str) -> Object:
