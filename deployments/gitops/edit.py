@@ -201,5 +201,5 @@ def _scalar(value: str, style: str | None) -> str:
         return f"'{value}'"  # versions hold no quotes
     if style == '"':
         return f'"{value}"'
-    resolved = yaml.compose(value, Loader=yaml.SafeLoader).tag if _PLAIN.fullmatch(value) else ""
-    return value if resolved == "tag:yaml.org,2002:str" else f'"{value}"'
+    node = yaml.compose(value, Loader=yaml.SafeLoader) if _PLAIN.fullmatch(value) else None
+    return value if node is not None and node.tag == "tag:yaml.org,2002:str" else f'"{value}"'

@@ -7,15 +7,16 @@ moves the ref in the same atomic push, so a holder that lost the lock can write 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from deployments.gitops.holder import Holder, is_gone, parse_holder, this_process
 from deployments.gitops.identity import identity
 from deployments.gitops.trailers import parse_trailers
 from headgate.clock import Clock, format_timestamp, parse_timestamp
-from headgate.errors import ConflictError, LockHeldError, RemoteStateError
+from headgate.errors import ConflictError, HeadgateError, LockHeldError, RemoteStateError
 from headgate.git import Git, check_ref
 
 _LOST = "The lock was taken over, or somebody removed it. Run the command again; it continues from the present state."
@@ -72,7 +73,8 @@ class GitLock:
         while True:
             found = self.read()
             if found is None or found.is_free(self._clock.now(), self._gone):
-                if self._take(found, purpose):
+                # What a predecessor left unfinished stays written until this run says what it does about it.
+                if self._take(found, found.purpose if found else purpose):
                     return found
                 continue
             first = first or found
@@ -111,11 +113,29 @@ class GitLock:
                 self.check()
             self._mine = renewed
 
+    def describe(self, purpose: str) -> None:
+        """Say from the next write or renewal on what the lock is held for."""
+        self._mine = replace(self._held_lock(), purpose=purpose)
+
+    def abandon(self) -> None:
+        """Let the lock expire now, but leave its message: it tells the next run what was not finished.
+
+        Never raises: an unreachable repository leaves a lock that expires by itself.
+        """
+        if self._mine is None:
+            return
+        mine, self._mine = self._mine, None
+        with contextlib.suppress(HeadgateError):
+            left = self._commit(mine.token, mine.purpose, ttl_s=0.0)
+            self._push(mine.commit, left.commit)
+
     def release(self) -> None:
         """Give the lock back if it is ours; a lock that somebody took over is left alone. Never raises for that."""
         if self._mine is not None:
             mine, self._mine = self._mine, None
-            self._git.call("push", "--quiet", f"--force-with-lease={self.ref}:{mine.commit}", "origin", f":{self.ref}")
+            lease = f"--force-with-lease={self.ref}:{mine.commit}"
+            with contextlib.suppress(HeadgateError):
+                self._git.call("push", "--quiet", lease, "origin", f":{self.ref}")
 
     def fence(self) -> tuple[LockInfo, tuple[str, ...]]:
         """The next state of the lock and the arguments of a push that moves it there from ours.
@@ -171,8 +191,8 @@ class GitLock:
             )
         return done.stdout.split()[0]
 
-    def _commit(self, token: int, purpose: str) -> LockInfo:
-        expires_at = self._clock.now() + timedelta(seconds=self._ttl_s)
+    def _commit(self, token: int, purpose: str, *, ttl_s: float | None = None) -> LockInfo:
+        expires_at = self._clock.now() + timedelta(seconds=self._ttl_s if ttl_s is None else ttl_s)
         message = (
             f"Lock of {self._holder.name}\n\nHeadgate-Holder: {self._holder}\nHeadgate-Token: {token}\n"
             f"Headgate-Expires: {format_timestamp(expires_at)}\nHeadgate-Purpose: {' '.join(purpose.split())}\n"

@@ -49,12 +49,13 @@ class Desired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A release commit; `reverted_by` is the commit that turned it back, None while it stands."""
+    """A release commit; `reverted_by` is the commit that turned it back, None while it stands, and `reason` why."""
 
     note: ReleaseNote
     commit: str
     at: datetime
     reverted_by: str | None = None
+    reason: str = ""
 
 
 class GitOpsRepository:
@@ -109,18 +110,19 @@ class GitOpsRepository:
             "log", f"--max-count={limit}", "--extended-regexp", "--grep=^Headgate-Re(lease|vert): ",
             "--format=%H%x1f%cI%x1f%B%x1e", self._tracking,
         )  # fmt: skip
-        reverted: dict[str, str] = {}
+        reverted: dict[str, tuple[str, str]] = {}
         found: list[Release] = []
         for record in text.split("\x1e"):
             commit, _, rest = record.strip().partition("\x1f")
             moment, _, message = rest.partition("\x1f")
             turned_back = parse_revert(message)
             if turned_back:
-                reverted.setdefault(turned_back, commit)
+                reverted.setdefault(turned_back[0], (commit, turned_back[1]))
             note = parse_release(message)
             if note is not None and (note.service, note.environment) == (service, environment):
                 at = parse_timestamp(moment)
-                found.append(Release(note=note, commit=commit, at=at, reverted_by=reverted.get(note.release_id)))
+                by, why = reverted.get(note.release_id, (None, ""))
+                found.append(Release(note=note, commit=commit, at=at, reverted_by=by, reason=why))
         return tuple(found)
 
     def write_release(self, note: ReleaseNote, fence: Fence) -> Release:

@@ -58,12 +58,12 @@ def revert_message(note: ReleaseNote, *, commit: str, reason: str) -> str:
         "Headgate-Service": note.service,
         "Headgate-Environment": note.environment,
         "Headgate-Version": note.previous,
+        "Headgate-Reason": reason or "no reason given",
         "Source-Repo": note.source_repo,
         "Source-Commit": note.source_commit,
     }
     head = f"Revert release of {note.service} {note.version} to {note.environment}"
-    why = " ".join(reason.split()) or "no reason given"
-    return f"{head}\n\nThis reverts commit {commit}.\nReason - {why}\n\n{_format(lines)}\n"
+    return f"{head}\n\nThis reverts commit {commit}.\n\n{_format(lines)}\n"
 
 
 def parse_trailers(message: str) -> dict[str, str]:
@@ -94,9 +94,10 @@ def parse_release(message: str) -> ReleaseNote | None:
     )
 
 
-def parse_revert(message: str) -> str | None:
-    """The id of the release that a commit turned back, None for any other commit."""
-    return parse_trailers(message).get(REVERT) or None
+def parse_revert(message: str) -> tuple[str, str] | None:
+    """The id of the release that a commit turned back, and the reason; None for any other commit."""
+    trailers = parse_trailers(message)
+    return (trailers[REVERT], trailers.get("Headgate-Reason", "")) if trailers.get(REVERT) else None
 
 
 def _format(lines: dict[str, str | None]) -> str:

@@ -1,0 +1,351 @@
+"""Wiring of releases: from `headgate.yaml` and the environment to an engine."""
+
+from __future__ import annotations
+
+import re
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+
+from cicd.cli.context import App, say
+from cicd.config.model import AnalysisConfig, ArgoCdConfig, Config, JenkinsConfig, ServiceConfig
+from deployments.analysis.openmetrics import OpenMetricsSource
+from deployments.analysis.ports import MetricSource
+from deployments.analysis.prometheus import PrometheusSource
+from deployments.analysis.run import AnalysisByRole, Metric, ThresholdAnalysis
+from deployments.analysis.selector import parse_selector, render
+from deployments.analysis.threshold import ThresholdPolicy
+from deployments.argocd.client import ArgoCd
+from deployments.argocd.delivery import ArgoDelivery
+from deployments.argocd.sansio import AppRef, ResourceRef
+from deployments.gitops.edit import parse_key
+from deployments.gitops.lock import GitLock
+from deployments.gitops.repository import GitOpsRepository, open_repository
+from deployments.kubernetes import KubernetesPods
+from deployments.release.engine import Engine
+from deployments.release.model import ReleaseRequest, Settings
+from deployments.release.status import Standing, Status, describe_facts
+from deployments.rollouts.snapshot import Strategy
+from deployments.rollouts.target import RolloutTarget
+from headgate.clock import Clock, parse_timestamp
+from headgate.errors import AuthenticationError, ConfigError, HeadgateError
+from headgate.exit_codes import ExitCode
+from headgate.git import Git, is_sha
+from headgate.http import HttpClient, RetryPolicy
+from headgate.secrets import Secret, read_secret
+from observability.events import DeliveryEvent
+
+_SCRAPE_TIMEOUT_S = 5.0
+_SCP_LIKE = re.compile(r"[^/:\s]+:(?!//).+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """An engine with what it stands on."""
+
+    engine: Engine
+    store: GitOpsRepository
+    lock: GitLock
+
+
+def find_service(config: Config, service: str, environment: str) -> ServiceConfig:
+    """The settings of a service. Raises `ConfigError` naming what there is."""
+    environments = config.deploy.environments if config.deploy else {}
+    if environment not in environments:
+        raise ConfigError(
+            f"there is no environment {environment!r}; there are: {', '.join(sorted(environments)) or 'none'}",
+            where="deploy.environments",
+            next_step="Correct --env, or add it to headgate.yaml.",
+        )
+    services = environments[environment].services
+    if service not in services:
+        raise ConfigError(
+            f"there is no service {service!r} in {environment}; there are: {', '.join(sorted(services)) or 'none'}",
+            where=f"deploy.environments.{environment}.services",
+            next_step="Correct the name, or add it to headgate.yaml.",
+        )
+    return services[service]
+
+
+@contextmanager
+def connect(
+    app: App, service: str, environment: str, *, environ: Mapping[str, str] | None = None
+) -> Iterator[Connected]:
+    """The engine of a service, over a clone of the GitOps repository that is removed at the end.
+
+    Raises `ConfigError` and `AuthenticationError` before anything is contacted, `RemoteStateError` when the GitOps
+    repository cannot be cloned.
+    """
+    settings = find_service(app.config, service, environment)
+    parse_key(settings.gitops.key)
+    analysis = build_analysis(app.config, settings, app.root, app.clock)
+    argocd = build_argocd(settings.argocd, app.clock, environ)
+    target = RolloutTarget(
+        argocd, ResourceRef(namespace=settings.kubernetes.namespace, name=settings.kubernetes.rollout)
+    )
+    with open_store(app, service, environment) as store:
+        lock = GitLock(store.git, f"{service}/{environment}", clock=app.clock)
+        engine = Engine(
+            service=service,
+            environment=environment,
+            store=store,
+            delivery=ArgoDelivery(argocd),
+            target=target,
+            analysis=analysis,
+            lock=lock,
+            settings=build_settings(settings),
+            clock=app.clock,
+            source=f"headgate://{app.config.project}/release",
+            record=_recorder(app),
+            say=say,
+            check=target.check_rights,
+        )
+        yield Connected(engine=engine, store=store, lock=lock)
+
+
+@contextmanager
+def open_store(app: App, service: str, environment: str) -> Iterator[GitOpsRepository]:
+    """The GitOps repository of a service, in a clone that is removed at the end."""
+    config = find_service(app.config, service, environment).gitops
+    with tempfile.TemporaryDirectory(prefix="headgate-release-", ignore_cleanup_errors=True) as folder:
+        url = repository_url(config.repo, app.root)
+        store = open_repository(
+            url, Path(folder) / "gitops", branch=config.branch, file=config.file, key=config.key, clock=app.clock
+        )
+        yield store
+
+
+def build_argocd(config: ArgoCdConfig, clock: Clock, environ: Mapping[str, str] | None = None) -> ArgoCd:
+    """The client of an application. Raises `AuthenticationError` when there is no token."""
+    token = read_secret("HEADGATE_ARGOCD_TOKEN", environ)
+    if token is None:
+        raise AuthenticationError(
+            "HEADGATE_ARGOCD_TOKEN is not set",
+            where=config.url,
+            next_step="Set it to a token of an Argo CD account or project role (or HEADGATE_ARGOCD_TOKEN_FILE to its file).",
+        )
+    http = HttpClient(
+        config.url,
+        timeout_s=config.timeout_s,
+        headers={"Authorization": Secret(f"Bearer {token.reveal()}"), "Accept": "application/json"},
+        clock=clock,
+    )
+    return ArgoCd(http, AppRef(name=config.app, project=config.project, namespace=config.namespace))
+
+
+def build_settings(config: ServiceConfig) -> Settings:
+    """How the service is driven."""
+    canary, blue_green = config.strategy.canary, config.strategy.blue_green
+    if canary is not None:
+        return Settings(
+            strategy=Strategy.CANARY,
+            weights=tuple(weight for weight in canary.steps if weight < 100),
+            max_step_s=canary.max_step_s,
+            deadline_s=config.deadline_s,
+            poll_s=config.poll_s,
+        )
+    if blue_green is None:
+        raise ConfigError("no strategy is given", next_step="Give canary or blue_green.")
+    return Settings(
+        strategy=Strategy.BLUE_GREEN,
+        soak=bool(blue_green.soak),
+        max_step_s=blue_green.max_step_s,
+        deadline_s=config.deadline_s,
+        poll_s=config.poll_s,
+    )
+
+
+def build_analysis(config: Config, settings: ServiceConfig, root: Path, clock: Clock) -> AnalysisByRole:
+    """The analysis of a service's steps; selectors are checked here, before anything begins."""
+    strategy = settings.strategy.canary or settings.strategy.blue_green
+    soak = settings.strategy.blue_green.soak if settings.strategy.blue_green else ()
+    names = strategy.analysis if strategy else ()
+    return AnalysisByRole(
+        steps=ThresholdAnalysis(tuple(_metric(name, config.analysis[name], settings, root, clock) for name in names)),
+        soak=ThresholdAnalysis(tuple(_metric(name, config.analysis[name], settings, root, clock) for name in soak)),
+    )
+
+
+def _metric(name: str, config: AnalysisConfig, settings: ServiceConfig, root: Path, clock: Clock) -> Metric:
+    for selector in (config.errors, config.total):
+        parse_selector(render(selector, {"hash": "0", "role": "canary"}))
+    policy = ThresholdPolicy(
+        name=name,
+        max_ratio=config.max_ratio,
+        min_total=config.min_total,
+        interval_s=config.interval_s,
+        count=config.count,
+        failure_limit=config.failure_limit,
+        inconclusive_limit=config.inconclusive_limit,
+        consecutive_error_limit=config.consecutive_error_limit,
+    )
+    return Metric(policy=policy, source=_source(config, settings, root, clock))
+
+
+def _source(config: AnalysisConfig, settings: ServiceConfig, root: Path, clock: Clock) -> MetricSource:
+    retry = RetryPolicy(attempts=2, base_s=0.2, max_s=1.0)
+
+    def client(url: str) -> HttpClient:
+        return HttpClient(url, timeout_s=_SCRAPE_TIMEOUT_S, clock=clock, retry=retry)
+
+    if config.source == "prometheus":
+        return PrometheusSource(errors=config.errors, total=config.total, http=client(config.url or ""))
+    cluster = settings.kubernetes
+    pods = KubernetesPods(
+        namespace=cluster.namespace,
+        kubeconfig=str(root / cluster.kubeconfig) if cluster.kubeconfig else None,
+        context=cluster.context,
+    )
+    return OpenMetricsSource(errors=config.errors, total=config.total, pods=pods, connect=client)
+
+
+def repository_url(repo: str, root: Path) -> str:
+    """`repo` as Git takes it: a URL as it is, a path counted from the folder of `headgate.yaml`."""
+    return repo if "://" in repo or _SCP_LIKE.fullmatch(repo) else str(root / repo)
+
+
+def build_request(
+    version: str, source_repo: str | None, source_commit: str | None, *, root: Path, project: str
+) -> ReleaseRequest:
+    """What is asked for. Without a source commit nothing about the source is claimed; its time is read from Git.
+
+    Raises `ConfigError` for a commit that is not a full hash.
+    """
+    if source_commit is None:
+        return ReleaseRequest(version=version, source_repo=source_repo)
+    if not is_sha(source_commit):
+        raise ConfigError(
+            f"{source_commit!r} is not a full commit hash", where="--source-commit", next_step="Give all 40 characters."
+        )
+    return ReleaseRequest(
+        version=version,
+        source_repo=source_repo or project,
+        source_commit=source_commit,
+        committed_at=_commit_time(root, source_commit),
+    )
+
+
+def _commit_time(root: Path, commit: str) -> datetime | None:
+    """Committer time of a commit if the repository around `root` has it, else None."""
+    try:
+        done = Git(path=root, timeout_s=20.0).call("show", "--no-patch", "--format=%cI", commit)
+    except HeadgateError:
+        return None
+    return parse_timestamp(done.stdout.strip()) if done.returncode == 0 and done.stdout.strip() else None
+
+
+def _recorder(app: App) -> Callable[[DeliveryEvent], None]:
+    from cicd.record import record
+
+    def store(event: DeliveryEvent) -> None:
+        record(app, [event])
+        _record_in_forge(app, event)
+
+    return store
+
+
+def _record_in_forge(app: App, event: DeliveryEvent) -> None:
+    """The deployment record of GitLab, whose own DORA figures need it; trouble is a warning, never an outcome."""
+    forge = app.config.forge
+    if forge is None or event.commit is None or event.environment is None or event.outcome != "success":
+        return
+    from cicd.gitlab.forge import connect as connect_forge
+    from cicd.gitlab.forge import find_token
+    from cicd.gitlab.port import DeploymentRecord, DeploymentState
+
+    if find_token() is None:
+        return
+    try:
+        with connect_forge(forge.url, forge.project, clock=app.clock) as api:
+            api.record_deployment(
+                DeploymentRecord(
+                    environment=f"{event.environment}/{event.service}",
+                    sha=event.commit,
+                    ref="main",
+                    state=DeploymentState.SUCCESS,
+                )
+            )
+    except Exception as error:  # noqa: BLE001 - a missing record must not change what a release ended as
+        say(f"warning: the deployment was not recorded in GitLab: {error}")
+
+
+def read_status(connected: Connected, clock: Clock) -> Status:
+    """What Git asks for, what runs, and who drives it."""
+    engine = connected.engine
+    return describe_facts(
+        engine.facts(), connected.lock.read(), service=engine.service, environment=engine.environment, now=clock.now()
+    )
+
+
+def watch(
+    connected: Connected, clock: Clock, *, timeout_s: float, say: Callable[[str], None]
+) -> tuple[Status, ExitCode]:
+    """Follow until it has settled and nobody drives it: PASS, or FAIL when the newest release was turned back."""
+    started, last = clock.monotonic(), ""
+    while True:
+        status = read_status(connected, clock)
+        line = f"{status.version}: {status.standing.value}, {status.phase}, {status.place}"
+        if line != last:
+            say(line)
+            last = line
+        if status.standing is Standing.LIVE and status.held_by is None:
+            newest = next(iter(connected.store.releases(status.service, status.environment)), None)
+            return status, ExitCode.FAIL if newest is not None and newest.reverted_by else ExitCode.PASS
+        if clock.monotonic() - started >= timeout_s:
+            return status, ExitCode.UNDECIDED
+        clock.sleep(connected.engine.settings.poll_s)
+
+
+@contextmanager
+def stop_signals() -> Iterator[None]:
+    """Take SIGTERM (a cancelled CI job) as Ctrl-C: the release is left so that it can be continued."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the handler's signature
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run_on_jenkins(
+    app: App, config: JenkinsConfig, *, service: str, environment: str, request: ReleaseRequest
+) -> tuple[int, dict[str, object]]:
+    """Run the release as a build of the delivery job; its exit code and a summary.
+
+    A build that did not say how its release ended is undecided, whatever colour it has.
+    """
+    from cicd.jenkins.client import connect as connect_jenkins
+
+    parameters = {
+        "SERVICE": service,
+        "ENVIRONMENT": environment,
+        "VERSION": request.version,
+        "SOURCE_REPO": request.source_repo or "",
+        "SOURCE_COMMIT": request.source_commit or "",
+    }
+    with connect_jenkins(config.url, clock=app.clock) as jobs:
+        item = jobs.trigger(config.job, parameters)
+        say(f"Jenkins: queued as {item.id} of {config.job}")
+        result = jobs.wait(item, timeout_s=config.timeout_s, on_text=lambda text: say(text.rstrip("\n")))
+    code = result.headgate_exit if result.headgate_exit is not None else int(ExitCode.UNDECIDED)
+    if code == ExitCode.PASS and result.outcome.value != "SUCCESS":
+        code = int(ExitCode.UNDECIDED)
+    summary: dict[str, object] = {
+        "service": service,
+        "environment": environment,
+        "version": request.version,
+        "job": config.job,
+        "build": result.number,
+        "url": result.url,
+        "outcome": result.outcome.value,
+        "exit_code": code,
+    }
+    return code, summary

@@ -1,0 +1,62 @@
+"""The delivery events of a release. Ids follow from the release, so that a repeated run tells nothing twice. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from deployments.gitops.repository import Release
+from deployments.release.model import Reason
+from gates.verdict import Verdict
+from observability.events import DeliveryEvent, Kind, Scalar, event_id
+
+
+def upgraded(release: Release, *, source: str, now: datetime, verdict: Verdict | None, by: str) -> DeliveryEvent:
+    """The new version has all the traffic."""
+    data: dict[str, Scalar] = _data(release) | ({"evidence": verdict.message} if verdict else {}) | {"decided_by": by}
+    return _event(Kind.SERVICE_UPGRADED, release, source, now, "success", data)
+
+
+def rolled_back(release: Release, *, source: str, now: datetime, reason: Reason, reverted_by: str) -> DeliveryEvent:
+    """The release was turned back; `data` says why, with the measurement that decided."""
+    data: dict[str, Scalar] = _data(release) | {
+        "reason": reason.text,
+        "verdict": reason.outcome.value,
+        "revert_commit": reverted_by,
+    }
+    measurement = next(
+        (leaf.measurement for leaf in (reason.verdict.leaves() if reason.verdict else ()) if leaf.measurement), None
+    )
+    if reason.verdict is not None:
+        data["evidence"] = reason.verdict.message
+    if measurement is not None:
+        data |= {
+            "observed": measurement.observed,
+            "threshold": measurement.threshold,
+            "sample": measurement.sample,
+            "window_s": measurement.window_s,
+        }
+    return _event(Kind.SERVICE_ROLLEDBACK, release, source, now, "failure", data)
+
+
+def _data(release: Release) -> dict[str, Scalar]:
+    return {"version": release.note.version, "previous": release.note.previous, "gitops_commit": release.commit}
+
+
+def _event(
+    kind: Kind, release: Release, source: str, now: datetime, outcome: str, data: dict[str, Scalar]
+) -> DeliveryEvent:
+    note = release.note
+    return DeliveryEvent(
+        kind=kind,
+        source=source,
+        id=event_id(kind.value, note.release_id),
+        occurred_at=now,
+        subject=note.release_id,
+        service=note.service,
+        environment=note.environment,
+        commit=note.source_commit,
+        committed_at=note.committed_at,
+        outcome=outcome,
+        release=note.release_id,
+        data=data,
+    )
