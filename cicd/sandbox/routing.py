@@ -87,10 +87,15 @@ class Router:
         self._lock = threading.Lock()
         self.requests: list[tuple[str, str]] = []
 
-    def add(self, method: str, template: str, handler: Handler) -> None:
-        """A route: `{name}` stands for one segment, `{name*}` for the rest of the path."""
-        pattern = re.sub(r"\{(\w+)\\?\*\}", r"(?P<\1>.+)", template.replace(".", r"\."))
-        pattern = re.sub(r"(?<!P<)\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
+    def add(self, method: str, template: str, handler: Handler, **patterns: str) -> None:
+        """A route: `{name}` stands for one segment, `{name*}` for the rest, or for what `patterns` gives for the name."""
+
+        def group(match: re.Match[str]) -> str:
+            name = match[1]
+            return f"(?P<{name}>{patterns.get(name, '.+' if match[2] else '[^/]+')})"
+
+        literal = template.replace(".", r"\.")
+        pattern = re.sub(r"\{(\w+)(\*)?\}", group, literal)
         self._routes.append((method, re.compile(pattern + "/?"), handler))
 
     def inject(self, fault: Fault) -> None:

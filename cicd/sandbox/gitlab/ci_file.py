@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from cicd.sandbox.gitlab.rules import ExpressionError, evaluate_expression
+from cicd.sandbox.gitlab.ci_values import DEFAULT_TIMEOUT_S, CiFile, CiFileError, JobSpec, Rule
 
 _GLOBAL = frozenset(
     {"stages", "variables", "default", "workflow", "image", "services", "cache", "before_script", "after_script"}
@@ -44,65 +43,6 @@ _KNOWN = frozenset(
 _WHEN = ("on_success", "on_failure", "always", "manual", "never")
 _STAGES = (".pre", "build", "test", "deploy", ".post")
 _UNITS_S = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hr": 3600, "hour": 3600}
-_DEFAULT_TIMEOUT_S = 3600.0
-
-
-class CiFileError(ValueError):
-    """The file is not a valid pipeline; the message is what GitLab would show as `yaml_errors`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One entry of `rules`; None means not given."""
-
-    condition: str | None = None
-    changes: tuple[str, ...] | None = None
-    exists: tuple[str, ...] | None = None
-    when: str | None = None
-    allow_failure: bool | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobSpec:
-    """A job as written; `rules` None means that it has none. `retry_exit_codes` None: retry after any failure."""
-
-    name: str
-    stage: str
-    script: tuple[str, ...]
-    after_script: tuple[str, ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
-    rules: tuple[Rule, ...] | None = None
-    when: str = "on_success"
-    allow_failure: bool = False
-    allow_exit_codes: frozenset[int] = frozenset()
-    retry_max: int = 0
-    retry_exit_codes: frozenset[int] | None = None
-    needs: tuple[str, ...] | None = None
-    artifact_paths: tuple[str, ...] = ()
-    report_paths: tuple[str, ...] = ()
-    artifacts_when: str = "on_success"
-    environment: str | None = None
-    timeout_s: float = _DEFAULT_TIMEOUT_S
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CiFile:
-    """A whole file. `workflow` None means that it has no workflow rules."""
-
-    stages: tuple[str, ...]
-    jobs: tuple[JobSpec, ...]
-    variables: Mapping[str, str]
-    workflow: tuple[Rule, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
-    """What rules are evaluated against: variables, changed files and all files of the commit."""
-
-    variables: Mapping[str, str]
-    changed: Sequence[str] = ()
-    files: Sequence[str] = ()
 
 
 def parse_ci_file(text: str) -> CiFile:
@@ -133,37 +73,6 @@ def parse_ci_file(text: str) -> CiFile:
         variables=_variables(data.get("variables"), "variables"),
         workflow=None if workflow is None else tuple(_rules(workflow, "workflow")),
     )
-
-
-def first_match(rules: Sequence[Rule], situation: Situation) -> Rule | None:
-    """The first rule that holds, None when none does. Raises `CiFileError` for an invalid expression."""
-    return next((rule for rule in rules if _holds(rule, situation)), None)
-
-
-def _holds(rule: Rule, situation: Situation) -> bool:
-    try:
-        if rule.condition is not None and not evaluate_expression(rule.condition, situation.variables):
-            return False
-    except ExpressionError as error:
-        raise CiFileError(f"rules:if {error}") from error
-    if rule.changes is not None and not _any_glob(rule.changes, situation.changed):
-        return False
-    return rule.exists is None or _any_glob(rule.exists, situation.files)
-
-
-def _any_glob(globs: Sequence[str], names: Sequence[str]) -> bool:
-    patterns = [glob_pattern(glob) for glob in globs]
-    return any(pattern.fullmatch(name) for pattern in patterns for name in names)
-
-
-def glob_pattern(glob: str) -> re.Pattern[str]:
-    """`**` crosses folders, `*` and `?` do not; a folder stands for all that is in it."""
-    parts = re.split(r"(\*\*/?|\*|\?)", glob.rstrip("/"))
-    table = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(table.get(part, re.escape(part)) for part in parts) + "(?:/.*)?")
-
-
-# reading
 
 
 class _Reference(list[Any]):
@@ -351,7 +260,7 @@ def _environment(value: Any) -> str | None:
 def _duration(value: Any) -> float:
     parts = re.findall(r"(\d+)\s*([a-z]+)", str(value or "").lower())
     total = sum(int(number) * _UNITS_S.get(unit, _UNITS_S.get(unit.rstrip("s"), 0)) for number, unit in parts)
-    return float(total) or _DEFAULT_TIMEOUT_S
+    return float(total) or DEFAULT_TIMEOUT_S
 
 
 def _lines(value: Any, where: str) -> list[str]:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from cicd.sandbox.gitlab.ci_file import CiFileError, Situation, parse_ci_file
+from cicd.sandbox.gitlab.ci_file import parse_ci_file
+from cicd.sandbox.gitlab.ci_values import CiFileError, Situation
 from cicd.sandbox.gitlab.model import (
     Deployment,
     Environment,

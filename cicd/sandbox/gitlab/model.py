@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
 
-from cicd.sandbox.gitlab.ci_file import JobSpec
+from cicd.sandbox.gitlab.ci_values import JobSpec
 from cicd.sandbox.gitlab.repository import Repository
 
 _SECRET_NAME = re.compile(r"TOKEN|PASSWORD|SECRET|CREDENTIAL|PRIVATE|API_?KEY", re.IGNORECASE)

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cicd.sandbox.gitlab.ci_file import JobSpec, glob_pattern
+from cicd.sandbox.gitlab.ci_values import JobSpec
 from cicd.sandbox.gitlab.instance import Instance
 from cicd.sandbox.gitlab.model import Deployment, Job, Pipeline, ProjectRecord
 from cicd.sandbox.gitlab.schedule import next_job
 from cicd.sandbox.gitlab.variables import expand, job_variables
+from cicd.sandbox.globs import glob_pattern
 from cicd.sandbox.shell import ShellRun
 from headgate.errors import HeadgateError
 

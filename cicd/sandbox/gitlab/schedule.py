@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cicd.sandbox.gitlab.ci_file import CiFile, JobSpec, Situation, first_match
+from cicd.sandbox.gitlab.ci_values import CiFile, JobSpec, Situation, first_match
 from cicd.sandbox.gitlab.model import Job, Pipeline
 
 
