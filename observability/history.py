@@ -9,8 +9,8 @@ Contract with emitters:
   release are attempts of one deployment; an event without a release is a deployment of its own.
 - `service.rolledback` belongs to the deployment with its `release`, else to the one named by `data.previous_release`
   (a rollback that is a release of its own), else to the live one if that has its `commit`, else, when it names
-  nothing at all, to the live one. Its `occurred_at` is when traffic was restored (`outcome` success or empty);
-  with `outcome` failure or error the rollback itself did not settle; `canceled` means that a person withdrew it.
+  nothing at all, to the live one. Its `occurred_at` is when traffic was restored; `outcome` error says that it was
+  not, `canceled` that a person withdrew a sound deployment.
 - `data.failed_at`, where given, is when the failure began; `data.unplanned` marks a deployment forced by an incident.
 """
 
@@ -132,7 +132,9 @@ def _rolled_back_key(event: DeliveryEvent, built: Mapping[str, Deployment]) -> s
 def _build(key: str, attempts: Sequence[DeliveryEvent], rollbacks: Sequence[DeliveryEvent]) -> Deployment:
     """One deployment from its events, each sequence in event time; at least one of them is not empty."""
     live_at = next((event.occurred_at for event in attempts if _succeeded(event)), None)
-    turned_back = [event for event in rollbacks if event.outcome != "canceled"]
+    # A rollback before it went live ended an earlier attempt.
+    turned_back = [e for e in rollbacks if e.outcome != "canceled" and (live_at is None or e.occurred_at >= live_at)]
+    failed_at = _failed_at(live_at, attempts, rollbacks)
     broken = bool(attempts) and attempts[-1].outcome == "failure"
     everything = (*attempts, *rollbacks)
     at = live_at or (attempts or rollbacks)[-1].occurred_at
@@ -143,10 +145,10 @@ def _build(key: str, attempts: Sequence[DeliveryEvent], rollbacks: Sequence[Deli
         status=_status(live_at, attempts, turned_back),
         at=at,
         live_at=live_at,
-        failed_at=_failed_at(live_at, attempts, rollbacks),
+        failed_at=failed_at,
         broken=broken,
         rolled_back=bool(turned_back),
-        restored_at=next((event.occurred_at for event in turned_back if _succeeded(event)), None),
+        restored_at=_restored_at(failed_at, turned_back),
         commit=_first(event.commit for event in everything),
         committed_at=_first(event.committed_at for event in everything),
         change=_first(event.change for event in everything),
@@ -181,6 +183,13 @@ def _failed_at(
     said = _first(_moment(event.data.get("failed_at")) for event in (*attempts, *rollbacks))
     failed = attempts[-1].occurred_at if attempts and attempts[-1].outcome in ("failure", "error") else None
     return said or live_at or failed
+
+
+def _restored_at(failed_at: datetime | None, turned_back: Sequence[DeliveryEvent]) -> datetime | None:
+    """The first restoration since the failure began; one that claims to be earlier is kept, to be seen as wrong."""
+    times = [event.occurred_at for event in turned_back if event.outcome != "error"]
+    after = [moment for moment in times if failed_at is not None and moment >= failed_at]
+    return next(iter(after or times[-1:]), None)
 
 
 _T = TypeVar("_T")

@@ -11,15 +11,13 @@ from observability.failures import Incident
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """One metric: its value, what is behind it, the value of the window before, and a chart."""
+    """One metric: its value, a chart, and lines about what is behind it and about the window before."""
 
     name: str
     value: str
     known: bool
-    detail: str
-    left_out: str
-    before: str
     chart: Markup
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

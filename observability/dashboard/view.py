@@ -93,10 +93,12 @@ def _tiles(found: ServiceReport, before: ServiceReport | None, period: Period) -
             name="Deployment frequency",
             value=frequency_text(frequency),
             known=frequency.value is not None,
-            detail=_count(frequency.n, "deployment"),
-            left_out=_left_out(frequency.excluded),
-            before=frequency_text(before.deployment_frequency) if before else "",
             chart=charts.bars(moments, period, "Deployments over the window"),
+            lines=_lines(
+                _count(frequency.n, "deployment"),
+                frequency.excluded,
+                frequency_text(before.deployment_frequency) if before else "",
+            ),
         ),
         _rate_tile("Change fail rate", found.change_fail_rate, before.change_fail_rate if before else None, "failed"),
         _span_tile(
@@ -113,14 +115,13 @@ def _tiles(found: ServiceReport, before: ServiceReport | None, period: Period) -
 
 def _span_tile(name: str, span: Span, before: Span | None, seconds: Sequence[float]) -> Tile:
     items = f"n = {span.n}" if span.n == span.applicable else f"n = {span.n} of {span.applicable}"
+    lines = _lines(items, span.excluded, duration_text(before.median) if before and before.n else "")
     return Tile(
         name=name,
         value=duration_text(span.median),
         known=span.median is not None,
-        detail=f"median · p90 {duration_text(span.p90)} · {items}" if span.n else items,
-        left_out=_left_out(span.excluded),
-        before=duration_text(before.median) if before and before.n else "",
         chart=charts.strip(seconds, span.median, f"{name}: {span.n} items, the median marked"),
+        lines=(f"median; p90 {duration_text(span.p90)}", *lines) if span.n else lines,
     )
 
 
@@ -129,19 +130,23 @@ def _rate_tile(name: str, ratio: Ratio, before: Ratio | None, what: str) -> Tile
         name=name,
         value=ratio_text(ratio),
         known=ratio.value is not None,
-        detail=f"{ratio.numerator:g} {what} of {_count(int(ratio.denominator), 'deployment')}",
-        left_out=_left_out(ratio.excluded),
-        before=ratio_text(before) if before and before.n else "",
         chart=charts.meter(ratio.value, f"{name}: {ratio_text(ratio)}"),
+        lines=_lines(
+            f"{ratio.numerator:g} of {ratio.denominator:g} {what}",
+            ratio.excluded,
+            ratio_text(before) if before and before.n else "",
+        ),
     )
+
+
+def _lines(behind: str, excluded: Sequence[tuple[str, int]], before: str) -> tuple[str, ...]:
+    left_out = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in excluded)
+    found = (behind, left_out and f"not counted: {left_out}", before and f"window before: {before}")
+    return tuple(line for line in found if line)
 
 
 def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def _left_out(excluded: Sequence[tuple[str, int]]) -> str:
-    return ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in excluded)
 
 
 _RECOVERIES = {

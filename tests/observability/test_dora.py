@@ -96,7 +96,7 @@ CASES = (
         [
             FIRST,
             deployed("2 09:00", "c2", committed="2 08:00", release="r2"),
-            rolled_back("2 09:30", release="r2", commit="c2"),
+            rolled_back("2 09:30", release="r2", commit="c2", outcome="failure"),
         ],
         n=2,
         failed=1,
@@ -144,7 +144,7 @@ CASES = (
         [
             FIRST,
             deployed("2 09:00", "c2", committed="2 08:00", release="r2"),
-            rolled_back("2 09:10", release="r2", outcome="failure"),
+            rolled_back("2 09:10", release="r2", outcome="error"),
             deployed("2 11:00", "c3", committed="2 10:00", release="r3"),
         ],
         n=3,
@@ -152,6 +152,44 @@ CASES = (
         rework=1,
         lead=[HOUR, HOUR],
         recovery=[2 * HOUR],
+        lead_excluded={"baseline": 1},
+    ),
+    Case(
+        "an attempt that was rolled back before the release went live is only an attempt",
+        [
+            FIRST,
+            deployed("2 09:00", "c2", committed="2 08:00", release="r2", outcome="failure"),
+            rolled_back("2 09:05", release="r2"),
+            deployed("2 10:00", "c2", committed="2 08:00", release="r2"),
+        ],
+        n=2,
+        lead=[2 * HOUR],
+        lead_excluded={"baseline": 1},
+    ),
+    Case(
+        "with several failed attempts recovery counts from the last",
+        [
+            FIRST,
+            deployed("2 09:00", "c2", committed="2 08:00", release="r2", outcome="failure"),
+            rolled_back("2 09:05", release="r2"),
+            deployed("2 10:00", "c2", committed="2 08:00", release="r2", outcome="failure"),
+            rolled_back("2 10:10", release="r2"),
+        ],
+        n=2,
+        failed=1,
+        recovery=[600.0],
+        lead_excluded={"baseline": 1},
+    ),
+    Case(
+        "a rollback that claims to be before the failure is null with a reason",
+        [
+            FIRST,
+            deployed("2 09:00", "c2", committed="2 08:00", release="r2", outcome="failure"),
+            rolled_back("2 08:30", release="r2"),
+        ],
+        n=2,
+        failed=1,
+        recovery_excluded={"negative_span": 1},
         lead_excluded={"baseline": 1},
     ),
     Case(
