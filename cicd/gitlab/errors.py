@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from headgate.errors import (
     AuthenticationError,
     ConfigError,
@@ -121,5 +123,9 @@ def _shown(error: Exception) -> str:
     """GitLab's own words, masked and short: bodies of error pages may be a whole HTML document."""
     text = getattr(error, "error_message", None) or str(error)
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+    # OAuth errors (a revoked token, a missing scope) say what is wrong in a second field that python-gitlab leaves out.
+    described = re.search(rb'"error_description"\s*:\s*"([^"]*)"', getattr(error, "response_body", None) or b"")
+    if described:
+        text = f"{text}: {described[1].decode('utf-8', 'replace')}"
     text = " ".join(mask(text).split())
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
