@@ -106,7 +106,6 @@ def _switch(draft: Draft) -> None:
         draft.select(service, facts.status.get("stableRS"))
     elif _is_saturated(facts) and not draft.pauses and not facts.spec.get("paused"):
         draft.select(service, facts.template_hash)
-        draft.forget_deadline(facts.new)
 
 
 def _read_selectors(draft: Draft) -> None:

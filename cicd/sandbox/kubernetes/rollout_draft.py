@@ -44,10 +44,12 @@ class Draft:
         }
 
     def scale(self, item: ReplicaSetFacts | None, replicas: int) -> bool:
-        """Ask for a number of pods; True when that is a change."""
+        """Ask for a number of pods; True when that is a change. Without pods there is no deadline to wait for."""
         if item is None or item.replicas == replicas:
             return False
         self.scale_to[item.hash] = replicas
+        if replicas == 0:
+            self.forget_deadline(item)
         return True
 
     def select(self, service: str | None, pod_hash: str | None) -> None:

@@ -221,6 +221,36 @@ def test_an_aborted_blue_green_preview_is_scaled_down_after_the_delay() -> None:
     assert world.status("cat")["replicas"] == 2
 
 
+def _cats() -> World:
+    world = World(rate=0, preview_rate=0)
+    world.publish("shop/cat:1.0", "shop/cat:1.1", "shop/cat:1.2")
+    world.services("cat-active", "cat-preview", app="cat")
+    for version in ("1.0", "1.1"):
+        world.apply(rollout("cat", f"shop/cat:{version}", blue_green("cat"), replicas=2))
+    world.act("cat", "promote-full")
+    return world
+
+
+@pytest.mark.parametrize(("after_s", "phase"), [(5, "Healthy"), (40, "Paused")])
+def test_going_back_is_instant_only_while_the_old_colour_waits(after_s: float, phase: str) -> None:
+    world = _cats()
+    world.run(after_s, step_s=0.5)
+    status = world.apply(rollout("cat", "shop/cat:1.0", blue_green("cat"), replicas=2))
+    assert status["phase"] == phase
+
+
+def test_a_colour_that_came_back_in_time_keeps_its_pods() -> None:
+    world = _cats()
+    world.apply(rollout("cat", "shop/cat:1.0", blue_green("cat"), replicas=2))
+    world.run(40, step_s=0.5)
+    status = world.status("cat")
+    assert (status["phase"], status["replicas"], status["readyReplicas"]) == ("Healthy", 2, 2)
+    waiting = [
+        item["metadata"]["annotations"].get("scale-down-deadline") for item in world.cluster.list("apps", "ReplicaSet")
+    ]
+    assert waiting == [None, None]
+
+
 def test_a_retried_blue_green_pauses_again() -> None:
     world = World()
     world.publish("shop/cat:1.0", "shop/cat:1.1")
