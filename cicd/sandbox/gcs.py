@@ -81,7 +81,11 @@ class GcsSandbox:
         self._folder = folder
         self._token = token
         self._buckets: dict[str, GcsBucket] = {}
-        self._server = AppServer(self._app, name="gcs", port=port)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:  # uvicorn takes a bound method for ASGI 2
+            await self._serve(scope, receive, send)
+
+        self._server = AppServer(app, name="gcs", port=port)
         self.latency_s = latency_s
         self.faults = FaultScript()
         for name in buckets:
@@ -115,7 +119,7 @@ class GcsSandbox:
     ) -> None:
         self.stop()
 
-    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = bytearray()
         while True:
             message = await receive()

@@ -8,7 +8,9 @@ from cicd.dags.names import check_name, name_problem, selector
 from headgate.errors import UnsafeActionError
 
 
-@pytest.mark.parametrize("path", ["a.py", "a b.py", "100%.sql", "a#b?.txt", "x*[1].json", "é/ü.py", "🚀/dag.py", "a:b", ".airflowignore"])
+@pytest.mark.parametrize(
+    "path", ["a.py", "a b.py", "100%.sql", "a#b?.txt", "x*[1].json", "é/ü.py", "🚀/dag.py", "a:b", ".airflowignore"]
+)
 def test_odd_but_fine(path: str) -> None:
     assert name_problem(path) is None
 

@@ -53,7 +53,9 @@ def test_the_folder_may_be_imported_under_its_own_name() -> None:
 
 
 def test_chains_become_layers_and_cycles_share_one() -> None:
-    found = levels({"a.py": "import b", "b.py": "import c", "c.py": "import b\nimport d", "d.py": "", "e.py": "import a"})
+    found = levels(
+        {"a.py": "import b", "b.py": "import c", "c.py": "import b\nimport d", "d.py": "", "e.py": "import a"}
+    )
     assert found == {"d.py": 0, "b.py": 1, "c.py": 1, "a.py": 2, "e.py": 3}
 
 
@@ -96,5 +98,7 @@ def test_an_import_outside_of_any_cycle_is_always_on_a_lower_level(edges: set[tu
         reach = {n: seen.union(*(reach[m] for m in seen)) for n, seen in reach.items()}
     for a, b in edges:
         if a != b:
-            expected = found[f"m{a}.py"] == found[f"m{b}.py"] if a in reach[b] else found[f"m{a}.py"] > found[f"m{b}.py"]
+            expected = (
+                found[f"m{a}.py"] == found[f"m{b}.py"] if a in reach[b] else found[f"m{a}.py"] > found[f"m{b}.py"]
+            )
             assert expected

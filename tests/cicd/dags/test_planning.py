@@ -117,14 +117,24 @@ class TestWhatChanges:
         there = stored({"new": b"somebody else's"})
         with pytest.raises(UnsafeActionError, match="no release owns it"):
             plan(desired({"new": b"2"}), there, None, claims=claims({"new": b"half"}))
-        assert plan(desired({"a": b"1"}), (*there, *stored({"a": b"1"})), manifest({"a": b"1"}), claims=claims({"new": b"half"})) == ()
+        assert (
+            plan(
+                desired({"a": b"1"}),
+                (*there, *stored({"a": b"1"})),
+                manifest({"a": b"1"}),
+                claims=claims({"new": b"half"}),
+            )
+            == ()
+        )
 
 
 class TestWhatIsRefused:
     def test_a_foreign_object_with_other_content(self) -> None:
         with pytest.raises(UnsafeActionError, match="'a' is in the bucket with other content.*--adopt"):
             plan(desired({"a": b"1"}), stored({"a": b"x"}), None)
-        assert steps(plan(desired({"a": b"1"}), stored({"a": b"x"}), None, rules=Rules(adopt=True))) == [(0, "update", "a")]
+        assert steps(plan(desired({"a": b"1"}), stored({"a": b"x"}), None, rules=Rules(adopt=True))) == [
+            (0, "update", "a")
+        ]
 
     @pytest.mark.parametrize("wanted", [{"a": b"1", "c": b"3"}, {"c": b"3"}], ids=["overwrite", "delete"])
     def test_a_change_made_by_hand(self, wanted: Files) -> None:
@@ -164,7 +174,14 @@ class TestOrder:
     def test_modules_then_dags_then_deletes_then_airflowignore(self) -> None:
         before = {"old_dag.py": b"1", "old_helper.py": b"1", "keep": b"1", "keep2": b"1"}
         kinds = {"old_dag.py": Kind.DAG, "old_helper.py": Kind.MODULE}
-        wanted = {".airflowignore": b"2", "dag.py": b"2", "helper.py": b"2", "deep.py": b"2", "keep": b"1", "keep2": b"1"}
+        wanted = {
+            ".airflowignore": b"2",
+            "dag.py": b"2",
+            "helper.py": b"2",
+            "deep.py": b"2",
+            "keep": b"1",
+            "keep2": b"1",
+        }
         placements = {
             "dag.py": Placement(kind=Kind.DAG, level=2),
             "helper.py": Placement(kind=Kind.MODULE, level=1),
@@ -191,7 +208,9 @@ paths = st.sampled_from(["a.py", "b.py", "lib/c.py", "lib/d.sql", "e", ".airflow
 trees = st.dictionaries(paths, st.sampled_from([b"1", b"2", b"3"]), max_size=6)
 
 
-@given(before=trees, wanted=trees, half=trees, foreign=st.dictionaries(st.sampled_from(["x.py", "lib/y"]), st.just(b"f")))
+@given(
+    before=trees, wanted=trees, half=trees, foreign=st.dictionaries(st.sampled_from(["x.py", "lib/y"]), st.just(b"f"))
+)
 def test_a_plan_carried_out_gives_the_wanted_tree_and_leaves_the_rest(
     before: Files, wanted: Files, half: Files, foreign: Files
 ) -> None:
