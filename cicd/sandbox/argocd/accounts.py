@@ -91,16 +91,18 @@ class Accounts:
     def identify(self, header: str | None) -> Caller | None:
         """The caller behind an `Authorization` header; None without one.
 
-        Raises `ApiError` (401 code 16) for a token that is garbage, forged, or of an account that does not exist.
+        Text without the three segments of a token counts as no token at all, as on the real server. Raises `ApiError`
+        (401 code 16) for a token that is garbage, forged, or of an account that does not exist.
         """
         scheme, _, text = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
             return None
-        signed, _, signature = text.strip().rpartition(".")
-        if signed.count(".") != 1:
-            raise _bad("token is malformed: token contains an invalid number of segments")
-        payload = _decode(signed.split(".")[1])
-        if not hmac.compare_digest(signature.encode(), self._signature(signed).encode()):
+        segments = text.strip().split(".")
+        if len(segments) != 3:
+            return None
+        _decode(segments[0], "header")
+        payload = _decode(segments[1], "claim")
+        if not hmac.compare_digest(segments[2].encode(), self._signature(".".join(segments[:2])).encode()):
             raise _bad("token signature is invalid: signature is invalid")
         account = self._accounts.get(str(payload.get("sub")))
         if account is None:
@@ -121,11 +123,16 @@ def _encode(value: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-def _decode(text: str) -> dict[str, Any]:
+def _decode(text: str, part: str) -> dict[str, Any]:
+    malformed = f"token is malformed: could not JSON decode {part}"
     try:
-        value = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        content = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8")
     except ValueError as error:
-        raise _bad("token is malformed: could not JSON decode claim") from error
+        raise _bad(f"token is malformed: could not base64 decode {part}") from error
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise _bad(f"{malformed}: invalid character {content[:1]!r} looking for beginning of value") from error
     if not isinstance(value, dict):
-        raise _bad("token is malformed: could not JSON decode claim")
+        raise _bad(malformed)
     return value

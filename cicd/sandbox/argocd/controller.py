@@ -17,7 +17,7 @@ from cicd.sandbox.argocd.livecache import LiveCache
 from cicd.sandbox.argocd.operations import TARGET_STATE, perform_sync
 from cicd.sandbox.argocd.projects import Projects
 from cicd.sandbox.argocd.sources import SourceError, Sources
-from cicd.sandbox.argocd.tree import tree_images, tree_objects
+from cicd.sandbox.argocd.tree import tree_objects, tree_summary
 from cicd.sandbox.argocd.wire import APPLICATION_GROUP, CONTROL_NAMESPACE, REFRESH
 from cicd.sandbox.kubernetes.cluster import Cluster, Object, Ref
 
@@ -29,14 +29,15 @@ TERMINATING = "Terminating"
 class Timing:
     """Seconds of the injected clock.
 
-    `start_s`: from an accepted operation to Running. `apply_s`: from Running to the end. `refresh_s`: from a change
-    to the application's status. `reconcile_s`: between two looks at Git that nobody asked for. `self_heal_s`: least
-    time between an operation and the next self-heal.
+    `first_s`: from creation to the first look at Git. `start_s`: from an accepted operation to Running. `apply_s`: from
+    Running to the end. `refresh_s`: from a change to the application's status. `reconcile_s`: between two looks at Git
+    that nobody asked for. `self_heal_s`: least time between an operation and the next self-heal.
     """
 
-    start_s: float = 0.05
-    apply_s: float = 0.3
-    refresh_s: float = 0.1
+    first_s: float = 0.1
+    start_s: float = 0.03
+    apply_s: float = 0.15
+    refresh_s: float = 0.08
     reconcile_s: float = 30.0
     self_heal_s: float = 1.0
 
@@ -49,6 +50,7 @@ class _Schedule:
     refresh_at: float | None = None
     ask_git: bool = True
     reconciled_at: float | None = None
+    spec: Object | None = None
     commit: str = ""
 
 
@@ -103,7 +105,10 @@ class Controller:
         schedule = self._schedule(name)
         asked = REFRESH in (app["metadata"].get("annotations") or {})
         if schedule.reconciled_at is None and schedule.refresh_at is None:
+            schedule.refresh_at, schedule.ask_git = now + self.timing.first_s, True
+        elif schedule.reconciled_at is not None and schedule.spec != app["spec"]:
             self._plan_refresh(name, now, ask_git=True)
+        schedule.spec = app["spec"]
         if schedule.reconciled_at is not None and now - schedule.reconciled_at >= self.timing.reconcile_s:
             asked = True
         if asked or (schedule.refresh_at is not None and now >= schedule.refresh_at):
@@ -197,12 +202,12 @@ class Controller:
         sync: Object = {"status": "Unknown" if problem else sync_status(pairs)}
         sync["comparedTo"] = {"source": source, "destination": destination}
         sync["revision"] = target if problem else schedule.commit
-        images = tree_images(tree_objects(live, name))
+        summary = tree_summary(tree_objects(live, name))
         changes: Object = {
             "resources": entries or None,
             "sync": sync,
             "sourceType": source_type or None,
-            "summary": {"images": images} if images else {},
+            "summary": summary,
             "resourceHealthSource": "appTree",
             "controllerNamespace": CONTROL_NAMESPACE,
         }

@@ -7,7 +7,7 @@ from typing import Any
 
 from cicd.sandbox.argocd.windows import Window, may_sync, parse_window
 from cicd.sandbox.argocd.wire import APPLICATION_GROUP, CONTROL_NAMESPACE, invalid
-from cicd.sandbox.kubernetes.cluster import AlreadyExistsError, Cluster, Object, Ref
+from cicd.sandbox.kubernetes.cluster import Cluster, Object, Ref
 
 
 def project_ref(name: str) -> Ref:
@@ -27,7 +27,10 @@ class Projects:
         return self._cluster.get(project_ref(name)) is not None
 
     def create(self, name: str, spec: Mapping[str, Any]) -> Object:
-        """A new project. Raises `ApiError` (code 3) for windows that cannot be read and for a name that is taken."""
+        """A new project; the same spec again is answered with what is there.
+
+        Raises `ApiError` (code 3) for windows that cannot be read and for a name that is taken by another spec.
+        """
         try:
             windows = [parse_window(item) for item in spec.get("syncWindows") or ()]
         except (ValueError, AttributeError) as error:
@@ -36,10 +39,13 @@ class Projects:
         shown = [{**{k: v for k, v in item.items() if v}, "timeZone": "UTC"} for item in spec.get("syncWindows") or ()]
         content = {**spec, "syncWindows": shown} if windows else dict(spec)
         manifest = {"apiVersion": f"{APPLICATION_GROUP}/v1alpha1", "kind": "AppProject", "metadata": metadata}
-        try:
-            return self._cluster.create({**manifest, "spec": content, "status": {}})
-        except AlreadyExistsError as error:
-            raise invalid("existing project spec is different, use upsert flag to force update") from error
+        with self._cluster.locked():
+            existing = self._cluster.get(project_ref(name))
+            if existing is None:
+                return self._cluster.create({**manifest, "spec": content, "status": {}})
+        if existing["spec"] != content:
+            raise invalid("existing project spec is different, use upsert flag to force update")
+        return existing
 
     def windows(self, app: Mapping[str, Any]) -> list[Window]:
         """The sync windows that apply to the application."""

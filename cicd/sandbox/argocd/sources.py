@@ -20,6 +20,8 @@ from headgate.errors import HeadgateError
 from headgate.git import Git, clone, is_sha
 
 _CACHED = 256
+# libyaml's messages are those of Go's YAML, which was translated from it.
+_LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MANIFEST_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
 
@@ -230,7 +232,7 @@ def _render_chart(
 def _parse(text: str, name: str) -> list[Object]:
     """The documents of one file; lists are unfolded. Raises `SourceError`."""
     try:
-        documents = [item for item in yaml.safe_load_all(text) if item is not None]
+        documents = [item for item in yaml.load_all(text, Loader=_LOADER) if item is not None]
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
         problem = getattr(error, "problem", None) or "cannot be read"

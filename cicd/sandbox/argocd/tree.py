@@ -30,9 +30,22 @@ def tree_objects(live: Mapping[Key, Object], app: str) -> list[Object]:
     return [found[key] for key in sorted(found)]
 
 
-def tree_images(objects: Collection[Object]) -> list[str]:
-    """`status.summary.images`: the images of the application's pods, each once, sorted."""
-    return sorted({image for obj in objects if obj["kind"] == "Pod" for image in images_of(obj)})
+def tree_summary(objects: Collection[Object]) -> Object:
+    """`status.summary`: the addresses of the application's Ingresses and the images of its pods, each once, sorted."""
+    urls = sorted({url for obj in objects if obj["kind"] == "Ingress" for url in _urls(obj.get("spec") or {})})
+    images = sorted({image for obj in objects if obj["kind"] == "Pod" for image in images_of(obj)})
+    summary: Object = {"externalURLs": urls, "images": images}
+    return {key: value for key, value in summary.items() if value}
+
+
+def _urls(ingress: Mapping[str, Any]) -> list[str]:
+    secure = {host for item in ingress.get("tls") or () for host in item.get("hosts") or ()}
+    return [
+        f"{'https' if rule['host'] in secure else 'http'}://{rule['host']}{path.get('path') or '/'}"
+        for rule in ingress.get("rules") or ()
+        if rule.get("host")
+        for path in (rule.get("http") or {}).get("paths") or ()
+    ]
 
 
 def resource_tree(objects: Collection[Object]) -> Object:
@@ -88,6 +101,8 @@ def _info(obj: Object) -> list[Object]:
         {"name": "Status Reason", "value": _reason(status)},
         {"name": "Node", "value": node} if node else {"name": "Node"},
         {"name": "Containers", "value": f"{ready}/{total}"},
+        {"name": "cpu", "value": "0"},
+        {"name": "memory", "value": "0"},
     ]
 
 

@@ -1,0 +1,128 @@
+"""The sandbox under a clock that the test moves, with the recorded commits pushed as the story needs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from cicd.sandbox.argocd.accounts import ADMIN, READER, Account
+from cicd.sandbox.argocd.sandbox import ArgoCdSandbox
+from cicd.sandbox.kubernetes.api import KubernetesApi, User
+from cicd.sandbox.kubernetes.cluster import Cluster, Ref
+from cicd.sandbox.kubernetes.manager import ControllerManager
+from cicd.sandbox.kubernetes.pods import PodController
+from cicd.sandbox.kubernetes.traffic import Traffic
+from cicd.sandbox.kubernetes.workloads import Registry
+from cicd.sandbox.server import AppServer
+from tests.contract.manifests import COMMITS
+from tests.testing.repositories import commit_files, new_repository
+from tests.testing.stepped_clock import SteppedClock
+
+REPO_URL = "https://git.example.com/shop/env.git"
+TICK_S = 0.02
+IDLE_TICK_S = 0.25
+IDLE_AFTER_S = 1.0
+
+# The accounts of the recording, with what they could do there.
+ACCOUNTS = (
+    Account(name="admin", role=ADMIN, password="right-password"),
+    Account(name="headgate", role=READER),
+    Account(name="reader", role=READER),
+)
+# Three segments, as a token has; the first one decodes to "invalid", which is not JSON.
+GARBAGE = "aW52YWxpZA.token.text"
+
+
+class World:
+    """Argo CD, Kubernetes with Rollouts, and a Git repository, all standing still until `advance` is called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = SteppedClock()
+        self.cluster = Cluster(self.clock)
+        registry = Registry()
+        for commits in COMMITS.values():
+            for _, files, _ in commits:
+                _publish(registry, files)
+        pods = PodController(self.cluster, registry, start_s=0.05)
+        self._manager = ControllerManager(self.cluster, pods, Traffic(self.cluster, pods, registry))
+        self._kubernetes = AppServer(
+            KubernetesApi(self.cluster, pods, {"cluster-token": User(name="test")}).app(), name="k"
+        )
+        for name in ("argocd", "shop"):
+            self.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        self.git = new_repository(folder / "env")
+        self.git = type(self.git)(
+            path=self.git.path,
+            extra_env={**self.git.extra_env, "GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x@example.com"},
+        )
+        commit_files(self.git, {"README": "environments"}, "first")
+        self.argo = ArgoCdSandbox(self.cluster, accounts=ACCOUNTS, repositories={REPO_URL: self.git.path}, drive=False)
+        self.commits: dict[str, str] = {}
+        self._idle_s = 0.0
+        self._version = 0
+
+    def push(self, repository: str, revision: str) -> None:
+        """Make the recorded commit `revision`, and those before it; once each."""
+        for recorded, files, message in COMMITS[repository]:
+            if recorded not in self.commits:
+                marker = {"log/" + recorded: message}  # a revert must be a commit of its own
+                self.commits[recorded] = commit_files(self.git, {**files, **marker}, message)
+            if recorded == revision:
+                return
+
+    def advance(self, seconds: float, poll: Callable[[], bool] = lambda: False) -> bool:
+        """Let time pass in small ticks until `poll`, called after each, says stop; True when it did."""
+        end = self.clock.monotonic() + seconds
+        while self.clock.monotonic() < end - 1e-9:
+            idle = self._idle_s >= IDLE_AFTER_S
+            self.clock.advance(min(IDLE_TICK_S if idle else TICK_S, max(end - self.clock.monotonic(), 1e-3)))
+            if self._manager.is_due():
+                self._manager.step()
+            self.argo.step()
+            version = self.cluster.resource_version
+            self._idle_s = self._idle_s + TICK_S if version == self._version else 0.0
+            self._version = version
+            if poll():
+                return True
+        return False
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: Any, account: str) -> httpx.Response:
+        """One call as the recording made it: the same headers (with a real token), the same body."""
+        self._idle_s = 0.0
+        kubernetes = path.startswith(("/apis/", "/api/v1/namespaces/"))
+        server = self._kubernetes.url if kubernetes else self.argo.url
+        sent = {key: value for key, value in headers.items() if key != "Authorization"}
+        if "Authorization" in headers:
+            token = {"garbage": GARBAGE, "not a token": "garbage"}.get(account) or self.argo.token(account)
+            sent["Authorization"] = f"Bearer {'cluster-token' if kubernetes else token}"
+        is_text = isinstance(body, str)
+        content = None if body is None else (body if is_text else json.dumps(body)).encode()
+        return httpx.request(method, server + path, headers=sent, content=content, timeout=20)
+
+    def application(self, name: str) -> dict[str, Any]:
+        return self.argo.application(name)
+
+    def rollout(self, name: str) -> dict[str, Any] | None:
+        return self.cluster.get(Ref("argoproj.io", "v1alpha1", "Rollout", "shop", name))
+
+    def __enter__(self) -> Self:
+        self._kubernetes.start()
+        self.argo.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.argo.stop()
+        self._kubernetes.stop()
+
+
+def _publish(registry: Registry, files: Mapping[str, str]) -> None:
+    for text in files.values():
+        for part in text.split('"image": "')[1:]:
+            registry.publish(part.partition('"')[0])
