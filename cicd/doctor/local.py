@@ -13,7 +13,9 @@ from headgate.errors import AuthenticationError, ConfigError, HeadgateError, Not
 from headgate.git import Git, check_ref
 from headgate.secrets import mask
 
-_ACCESS = "Check the address, and that this machine's SSH key or credential helper may {} the repository."
+_ACCESS = (
+    "Check gitops.repo and gitops.branch, and that this machine's SSH key or credential helper may {} the repository."
+)
 
 
 def config_steps(config: Config, root: Path) -> Iterator[Step]:
@@ -88,7 +90,14 @@ def _gitops(config: GitOpsConfig, branch: str, git: Git) -> Iterator[Step]:
     def version() -> str:
         from deployments.gitops.edit import read_version
 
-        text = git.read_file("FETCH_HEAD", config.file).decode("utf-8", "replace")
+        try:
+            text = git.read_file("FETCH_HEAD", config.file).decode("utf-8", "replace")
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"the branch {branch} has no file {config.file!r}",
+                where=mask(config.repo),
+                next_step="Correct gitops.file in headgate.yaml.",
+            ) from error
         return f"{config.file} has {config.key} {read_version(text, config.key, where=config.file)}"
 
     def push() -> str:

@@ -89,7 +89,7 @@ def jenkins_steps(config: JenkinsConfig, timeout_s: float) -> Iterator[Step]:
 
         def job() -> str:
             jobs.check(config.job, PARAMETERS)
-            return f"{config.job} is enabled and takes {', '.join(PARAMETERS)}"
+            return f"{config.job} is enabled and takes {', '.join(PARAMETERS)} (Job/Build itself is not tried)"
 
         yield Step(name="job", ask=job)
 

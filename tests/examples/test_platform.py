@@ -19,7 +19,8 @@ import yaml
 from cicd.config.detect import examine
 from cicd.config.load import parse_config
 from cicd.config.model import Config
-from cicd.sandbox.gitlab.ci_file import Situation, first_match, parse_ci_file
+from cicd.sandbox.gitlab.ci_file import parse_ci_file
+from cicd.sandbox.gitlab.ci_values import Situation, first_match
 from tests.testing.shop import GITOPS, PLATFORM, copy_platform, run_python
 
 RAW = {

@@ -1,10 +1,10 @@
 locals {
-  # Lifetime of the objects of each zone, days; null keeps them. Raw and standard hold personal data.
+  # Lifetime of the objects of each zone, days; null keeps them. Raw and standardised hold personal data.
   zones = {
-    raw      = 30
-    standard = 30
-    staging  = 90
-    curated  = null
+    raw          = 30
+    standardised = 30
+    staging      = 90
+    curated      = null
   }
 }
 

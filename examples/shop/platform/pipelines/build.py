@@ -1,9 +1,9 @@
 """Build the warehouse: `python -m pipelines.build [--step STEP] [--data FOLDER]`, from the root of the repository.
 
-ingest      -> data/raw/*         the shop's files (generated here)
-standardise -> data/standard/*    types and spelling; restricted, still with personal data
-mask        -> data/staging/*     without personal data in clear
-star_schema -> data/curated/*     dim_customer (SCD2), dim_product, dim_date, fact_sales
+ingest      -> data/raw/*           the shop's files (generated here)
+standardise -> data/standardised/*  types and spelling; restricted, still with personal data
+mask        -> data/staging/*       without personal data in clear
+star_schema -> data/curated/*       dim_customer (SCD2), dim_product, dim_date, fact_sales
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ def ingest(data: Path) -> dict[str, int]:
 def standardise(data: Path) -> dict[str, int]:
     connection = connect()
     read_raw(connection, data / "raw")
-    return _make(connection, _STANDARD, data / "standard")
+    return _make(connection, _STANDARD, data / "standardised")
 
 
 def mask(data: Path) -> dict[str, int]:
     connection = connect()
-    read_tables(connection, data / "standard")
+    read_tables(connection, data / "standardised")
     return _make(connection, _STAGING, data / "staging")
 
 
 def star_schema(data: Path) -> dict[str, int]:
     connection = connect()
-    read_tables(connection, data / "standard")
+    read_tables(connection, data / "standardised")
     read_tables(connection, data / "staging")
     return _make(connection, _CURATED, data / "curated")
 
