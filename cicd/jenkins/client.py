@@ -6,6 +6,7 @@ constructor crawls every folder of the controller.
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -45,14 +46,15 @@ def connect(
     `timeout_s` bounds one request. Raises `AuthenticationError` when user or token is not set, `ConfigError` when
     jenkinsapi is not installed.
     """
-    user = read_secret("HEADGATE_JENKINS_USER", environ)
+    # Not read as a secret: the text of a secret is masked everywhere, and users have names such as "headgate".
+    user = (os.environ if environ is None else environ).get("HEADGATE_JENKINS_USER", "")
     token = read_secret("HEADGATE_JENKINS_TOKEN", environ)
-    if user is None or token is None:
-        missing = "HEADGATE_JENKINS_USER" if user is None else "HEADGATE_JENKINS_TOKEN"
+    if not user or token is None:
+        missing = "HEADGATE_JENKINS_TOKEN" if user else "HEADGATE_JENKINS_USER"
         raise AuthenticationError(f"{missing} is not set", where=url, next_step=ACCESS_ADVICE)
     clock = clock or SystemClock()
     try:
-        transport = Transport(url, user.reveal(), token, clock=clock, timeout_s=timeout_s)
+        transport = Transport(url, user, token, clock=clock, timeout_s=timeout_s)
     except ImportError as error:
         raise ConfigError("jenkinsapi is not installed", next_step="Install headgate[jenkins].") from error
     return JenkinsJobs(transport, clock=clock)
