@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from cicd.sandbox.kubernetes.cluster import Cluster, Object, Ref, ref_of
+from cicd.sandbox.kubernetes.ingress import sync_canary_ingress
 from cicd.sandbox.kubernetes.rollout_values import (
     MANAGED_BY,
     POD_TEMPLATE_HASH,
@@ -17,6 +18,7 @@ from cicd.sandbox.kubernetes.rollout_values import (
     Plan,
     ReplicaSetFacts,
     format_time,
+    owner_of,
     parse_time,
     template_hash,
 )
@@ -69,6 +71,7 @@ class RolloutController:
             self._cluster.update(service_ref, _point(ref.name, pod_hash))
         if plan.status is not None:
             self._cluster.update(ref, set_status(plan.status))
+            sync_canary_ingress(self._cluster, rollout, plan.status)
         self._forget_history(ref, facts)
 
     def _sync_revision(self, ref: Ref, rollout: Object, facts: Facts, revision: int) -> None:
@@ -142,18 +145,6 @@ def new_replica_set(rollout: Mapping[str, Any], pod_hash: str, revision: int) ->
             "template": {**template, "metadata": {**(template.get("metadata") or {}), "labels": labels}},
         },
         "status": {"replicas": 0},
-    }
-
-
-def owner_of(obj: Mapping[str, Any]) -> Object:
-    """The ownerReference that makes `obj` the controller of something."""
-    return {
-        "apiVersion": obj["apiVersion"],
-        "kind": obj["kind"],
-        "name": obj["metadata"]["name"],
-        "uid": obj["metadata"]["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
     }
 
 

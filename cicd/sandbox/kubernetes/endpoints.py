@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cicd.sandbox.kubernetes.cluster import Cluster, Object, Ref
-from cicd.sandbox.kubernetes.controller import owner_of
 from cicd.sandbox.kubernetes.pods import is_ready
-from cicd.sandbox.kubernetes.rollout_values import short_hash
+from cicd.sandbox.kubernetes.rollout_values import owner_of, short_hash
 
 
 def reconcile_endpoints(cluster: Cluster) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cicd.sandbox.kubernetes.cluster import Cluster, Object, Ref, ref_of
-from cicd.sandbox.kubernetes.controller import Change, owner_of, set_status
-from cicd.sandbox.kubernetes.rollout_values import POD_TEMPLATE_HASH, short_hash
+from cicd.sandbox.kubernetes.controller import Change, set_status
+from cicd.sandbox.kubernetes.rollout_values import POD_TEMPLATE_HASH, owner_of, short_hash
 from cicd.sandbox.kubernetes.workloads import Behaviour, Counters, Registry
 
 NODE = "sandbox"

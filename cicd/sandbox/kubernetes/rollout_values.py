@@ -158,3 +158,15 @@ def share(value: Any, total: int, *, up: bool) -> int:
         exact = total * int(value[:-1]) / 100
         return math.ceil(exact) if up else math.floor(exact)
     return int(value)
+
+
+def owner_of(obj: Mapping[str, Any]) -> Object:
+    """The ownerReference that makes `obj` the controller of something."""
+    return {
+        "apiVersion": obj["apiVersion"],
+        "kind": obj["kind"],
+        "name": obj["metadata"]["name"],
+        "uid": obj["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
