@@ -149,8 +149,9 @@ def _parse_lines(file: Any) -> Iterator[DeliveryEvent]:
     from headgate.errors import ConfigError
     from observability.cdevents import parse_event_text
 
+    name = getattr(file, "name", "<stdin>")
     for number, line in enumerate(file, start=1):
-        where = f"{file.name}:{number}"
+        where = f"{name}:{number}"
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
         except UnicodeDecodeError as error:
