@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cicd.sandbox.kubernetes.cluster import Cluster, Object, Ref
-from cicd.sandbox.kubernetes.pods import is_ready
+from cicd.sandbox.kubernetes.pod_status import is_ready
 from cicd.sandbox.kubernetes.rollout_values import owner_of, short_hash
 
 

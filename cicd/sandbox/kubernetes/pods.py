@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from cicd.sandbox.kubernetes.cluster import Cluster, Object, Ref, ref_of
 from cicd.sandbox.kubernetes.controller import Change, set_status
+from cicd.sandbox.kubernetes.pod_status import Process, is_ready, is_schedulable, pod_status
 from cicd.sandbox.kubernetes.rollout_values import POD_TEMPLATE_HASH, owner_of, short_hash
-from cicd.sandbox.kubernetes.workloads import Behaviour, Counters, Registry
+from cicd.sandbox.kubernetes.workloads import Counters, Registry
 
 NODE = "sandbox"
 CRASH_BACK_OFF_S = 10.0
-
-
-@dataclass(slots=True, kw_only=True)
-class Process:
-    """The container of one pod. Times are of the clock's monotonic scale; `started` None: it does not run now."""
-
-    image: str
-    pod_hash: str
-    created: float
-    counters: Counters
-    started: float | None = None
-    crashed: float | None = None
-    restarts: int = 0
-
-    def is_serving(self, behaviour: Behaviour | None) -> bool:
-        return self.started is not None and behaviour is not None and behaviour.ready
 
 
 class PodController:
@@ -108,10 +92,10 @@ class PodController:
             ref = ref_of(pod)
             seen.add((ref.namespace, ref.name))
             process = self._process_of(ref, pod, now)
-            wake = self._live(process, now, schedulable=not pod["spec"].get("nodeSelector"))
+            wake = self._live(process, now, schedulable=is_schedulable(pod))
             if wake is not None:
                 wakes.append(wake)
-            status = self._status(pod, process)
+            status = self._status_of(pod, process)
             if status != pod.get("status"):
                 self._cluster.update(ref, _become(status))
         with self._lock:
@@ -155,45 +139,14 @@ class PodController:
         process.restarts += 1
         return now + CRASH_BACK_OFF_S
 
-    def _status(self, pod: Object, process: Process) -> Object:
-        scheduled = not pod["spec"].get("nodeSelector")
-        behaviour = self._registry.behaviour(process.image)
-        running = process.started is not None
-        ready = process.is_serving(behaviour)
-        phase = "Running" if running or process.restarts else "Pending"
-        status: Object = {"phase": phase, "qosClass": "BestEffort"}
-        old = {item["type"]: item for item in (pod.get("status") or {}).get("conditions") or ()}
-        facts = [("PodScheduled", scheduled, "Unschedulable")]
-        if scheduled:
-            facts += [
-                ("Initialized", True, ""),
-                ("ContainersReady", ready, "ContainersNotReady"),
-                ("Ready", ready, "ContainersNotReady"),
-            ]
-        stamp = self._cluster.timestamp()
-        status["conditions"] = [_condition(old.get(kind), kind, value, reason, stamp) for kind, value, reason in facts]
-        if not scheduled:
-            return status
-        status |= {"hostIP": "127.0.0.1", "startTime": pod["metadata"]["creationTimestamp"]}
-        if running:
-            status |= {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
-        pulled = self._cluster.clock.monotonic() >= process.created + self._start_s
-        state = _container_state(
-            process, known=behaviour is not None, pulled=pulled, old=pod.get("status"), stamp=stamp
+    def _status_of(self, pod: Object, process: Process) -> Object:
+        return pod_status(
+            pod,
+            process,
+            self._registry.behaviour(process.image),
+            pulled=self._cluster.clock.monotonic() >= process.created + self._start_s,
+            stamp=self._cluster.timestamp(),
         )
-        container = pod["spec"]["containers"][0]
-        status["containerStatuses"] = [
-            {
-                "name": container["name"],
-                "image": process.image,
-                "imageID": f"docker.io/{process.image}" if running else "",
-                "ready": ready,
-                "started": running,
-                "restartCount": process.restarts,
-                "state": state,
-            }
-        ]
-        return status
 
     def _count_all(self) -> None:
         for item in self._cluster.list("apps", "ReplicaSet"):
@@ -211,12 +164,6 @@ class PodController:
                 self._cluster.update(ref_of(item), set_status(status))
 
 
-def is_ready(pod: Mapping[str, Any]) -> bool:
-    """Whether the pod's Ready condition is True."""
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
-
-
 def _become(status: Object) -> Change:
     def change(pod: Object) -> None:
         pod["status"] = status
@@ -224,23 +171,3 @@ def _become(status: Object) -> Change:
             pod["spec"]["nodeName"] = NODE
 
     return change
-
-
-def _condition(old: Mapping[str, Any] | None, kind: str, value: bool, reason: str, stamp: str) -> Object:
-    since = old["lastTransitionTime"] if old and old["status"] == str(value) else stamp
-    result = {"type": kind, "status": str(value), "lastTransitionTime": since}
-    return result if value else {**result, "reason": reason}
-
-
-def _container_state(process: Process, *, known: bool, pulled: bool, old: Any, stamp: str) -> Object:
-    if process.started is not None:
-        before = ((old or {}).get("containerStatuses") or [{}])[0]
-        since = before.get("state", {}).get("running", {}).get("startedAt", stamp)
-        return {"running": {"startedAt": since if before.get("restartCount") == process.restarts else stamp}}
-    if process.restarts:
-        text = "back-off 10s restarting failed container"
-        return {"waiting": {"reason": "CrashLoopBackOff", "message": text}}
-    if not known and pulled:
-        text = f'Back-off pulling image "{process.image}"'
-        return {"waiting": {"reason": "ImagePullBackOff", "message": text}}
-    return {"waiting": {"reason": "ContainerCreating"}}

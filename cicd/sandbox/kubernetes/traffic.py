@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cicd.sandbox.kubernetes.cluster import Cluster
-from cicd.sandbox.kubernetes.pods import PodController, Process, is_ready
+from cicd.sandbox.kubernetes.pod_status import Process, is_ready
+from cicd.sandbox.kubernetes.pods import PodController
 from cicd.sandbox.kubernetes.rollout_values import POD_TEMPLATE_HASH
 from cicd.sandbox.kubernetes.workloads import Registry
 
