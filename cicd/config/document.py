@@ -141,7 +141,12 @@ class _Reader:
     def read(self, node: yaml.Node, path: Path) -> Any:
         self.count += 1
         if self.count > MAX_VALUES or len(path) > MAX_DEPTH:
-            raise _at(self.name, node, "too large once its aliases are followed", "Write the values out.")
+            raise _at(
+                self.name,
+                node,
+                f"more than {MAX_VALUES} values, or deeper than {MAX_DEPTH}, once its aliases are followed",
+                "Write the values out.",
+            )
         self.values[path] = _position(node)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
@@ -195,7 +200,9 @@ class _Reader:
         if node.tag == _TIMESTAMP:  # no setting is a date; a version such as 2026-01-01 stays what was written
             return node.value
         if node.tag not in _SCALARS:
-            raise _at(self.name, node, f"the tag {node.tag!r} is not supported", "Remove it; plain values are enough.")
+            raise _at(
+                self.name, node, f"the tag {node.tag[:60]!r} is not supported", "Remove it; plain values are enough."
+            )
         try:
             return self.loader.construct_object(node)
         except _BAD_SCALAR as error:
@@ -204,7 +211,9 @@ class _Reader:
 
     def _plain_tag(self, node: yaml.Node, expected: str) -> None:
         if node.tag != expected:
-            raise _at(self.name, node, f"the tag {node.tag!r} is not supported", "Remove it; plain values are enough.")
+            raise _at(
+                self.name, node, f"the tag {node.tag[:60]!r} is not supported", "Remove it; plain values are enough."
+            )
 
 
 def _position(node: yaml.Node) -> Position:

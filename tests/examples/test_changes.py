@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from cicd.cli.main import main
 from cicd.config.load import parse_config
 from gates.quality.gate import QualityCheck, run_quality
 from gates.quality.reference import ReferenceRunner
 from gates.verdict import Outcome, Verdict
 from headgate.clock import SystemClock
+from headgate.exit_codes import ExitCode
 from tests.testing.shop import CHANGES, PLATFORM, copy_platform, run_python
 
 
@@ -39,6 +41,16 @@ def test_unit_tests_pass_with_every_change(tmp_path: Path, change: str) -> None:
     root = copy_platform(tmp_path / "platform", change)
     done = run_python(root, "-m", "pytest", "-q")
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("change", [None, "good-change", "bad-data", "bad-canary"])
+def test_the_dag_gate_passes_with_every_change(
+    tmp_path: Path, change: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CI_MERGE_REQUEST_IID", raising=False)
+    root = copy_platform(tmp_path / "platform", change)
+    assert main(["--config", str(root / "headgate.yaml"), "gate", "run", "dags"]) == ExitCode.PASS
+    assert "3 DAGs in 6 files: 0 findings" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("change", ["good-change", "bad-data", "bad-canary"])

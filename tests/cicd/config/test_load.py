@@ -194,7 +194,7 @@ def test_a_flood_of_problems_is_cut() -> None:
         (b"a: *gone\n", "undefined alias"),
         (b"<<: 3\n", "`<<` takes a mapping"),
         (b"a: 1\n---\nb: 1\n", "another document"),
-        (b"a: &x [*x]\n", "too large once its aliases are followed"),
+        (b"a: &x [*x]\n", "once its aliases are followed"),
         (b"[" * (MAX_DEPTH + 1), f"nested more than {MAX_DEPTH} levels"),
         (b"a: " + b"x" * MAX_BYTES, "larger than 256 KiB"),
     ],
@@ -210,7 +210,7 @@ def test_aliases_cannot_multiply_without_bound() -> None:
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     assert MAX_VALUES < 10**9
-    with pytest.raises(ConfigError, match="too large once its aliases are followed"):
+    with pytest.raises(ConfigError, match="once its aliases are followed"):
         parse_config("\n".join(levels).encode(), "f")
 
 
