@@ -30,6 +30,11 @@ class ArgoDelivery:
         app = self._argocd.application(refresh="normal")
         return not app.busy and is_synced(app, accepts)
 
+    def agrees(self) -> bool:
+        """Whether the application says Synced and Healthy. It can stay Progressing for ever because of an Ingress."""
+        app = self._argocd.application(refresh="normal")
+        return app.sync_status == "Synced" and app.health == "Healthy"
+
     def advance(self, wanted: Wanted) -> Delivered | NotYet | DeliveryFailed:
         """See `ports.Delivery`. Sends a sync only when the last operation is certainly not ours."""
         sent = self._sent.get(wanted.nonce)

@@ -18,7 +18,7 @@ from deployments.gitops.identity import identity
 from deployments.gitops.lock import LockInfo
 from deployments.gitops.trailers import ReleaseNote, parse_release, parse_revert, release_message, revert_message
 from headgate.clock import Clock, parse_timestamp
-from headgate.errors import ConfigError, ConflictError, RemoteStateError, UnsafeActionError
+from headgate.errors import ConfigError, ConflictError, RemoteStateError, RemoteTimeoutError, UnsafeActionError
 from headgate.git import Git, check_ref, clone
 from headgate.secrets import mask
 
@@ -171,7 +171,6 @@ class GitOpsRepository:
         return done.reverted_by or done.commit
 
     def _publish(self, existing: Callable[[], Release | None], apply: Callable[[], str], fence: Fence) -> Release:
-        said = ""
         for attempt in range(1, self._attempts + 1):
             base = self.refresh().revision
             found = existing()
@@ -179,14 +178,11 @@ class GitOpsRepository:
                 return found
             commit = apply()
             renewed, arguments = fence.fence()
-            done = self.git.call(
-                "push", "--quiet", "--atomic", *_leases(arguments), "origin", f"{commit}:refs/heads/{self.branch}", *_refs(arguments)
-            )  # fmt: skip
-            if done.returncode == 0:
+            said = self._push(commit, arguments)
+            if said is None:
                 fence.moved(renewed)
             else:
                 fence.recover(renewed)
-                said = " ".join(done.stderr.split())[-300:]
             found = existing() if self.refresh().revision != base else None
             if found is not None:
                 return found
@@ -202,6 +198,22 @@ class GitOpsRepository:
             where=self.file,
             next_step="Run the command again.",
         )
+
+    def _push(self, commit: str, fence: tuple[str, ...]) -> str | None:
+        """Push the commit and the lock's next state together; None when that worked, else what Git said.
+
+        After a timeout it may have worked all the same: the refs tell.
+        """
+        options = [argument for argument in fence if argument.startswith("--")]
+        refs = [
+            f"{commit}:refs/heads/{self.branch}",
+            *(argument for argument in fence if not argument.startswith("--")),
+        ]
+        try:
+            done = self.git.call("push", "--quiet", "--atomic", *options, "origin", *refs)
+        except RemoteTimeoutError as error:
+            return str(error)
+        return None if done.returncode == 0 else " ".join(done.stderr.split())[-300:]
 
     def _commit(self, version: str, message: str) -> str:
         """A commit on top of the fetched branch with one line changed."""
@@ -244,11 +256,3 @@ def open_repository(
     options = ("--no-tags", "--single-branch", f"--branch={check_ref(branch)}", "--config=core.autocrlf=false")
     git = clone(url, folder, options=options, timeout_s=timeout_s)
     return GitOpsRepository(git, branch=branch, file=file, key=key, clock=clock)
-
-
-def _leases(arguments: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(argument for argument in arguments if argument.startswith("--"))
-
-
-def _refs(arguments: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(argument for argument in arguments if not argument.startswith("--"))

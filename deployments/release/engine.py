@@ -188,6 +188,7 @@ class Engine:
         ended = driver.forward(self._plan(note.baseline, deadline))
         if isinstance(ended, Reason):
             return self._back(release, ended)
+        driver.let_summary_follow()
         self._record(
             events.upgraded(release, source=self._source, now=self._clock.now(), verdict=ended, by=self._decided_by)
         )
@@ -211,6 +212,7 @@ class Engine:
                 next_step="Look at the application in Argo CD; `headgate release resume` tries again.",
             )
         driver.settle(until)
+        driver.let_summary_follow()
         self._record(
             events.rolled_back(
                 release, source=self._source, now=self._clock.now(), reason=reason, reverted_by=reverted_by

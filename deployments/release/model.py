@@ -27,7 +27,7 @@ class Settings:
 
     `deadline_s` bounds the way forward, `settle_s` the way back, `max_step_s` one step. `poll_s` lies between two
     looks. `again_s` must pass before an action that shows no effect is sent again. `lock_wait_s` is how long a lock
-    that is not renewed is waited for.
+    that is not renewed is waited for. `summary_s` is how long the delivery's own summary may lag behind at the end.
     """
 
     strategy: Strategy
@@ -39,6 +39,7 @@ class Settings:
     poll_s: float = 2.0
     again_s: float = 20.0
     lock_wait_s: float = 90.0
+    summary_s: float = 10.0
 
 
 class Ending(StrEnum):

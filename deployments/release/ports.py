@@ -81,6 +81,10 @@ class Delivery(Protocol):
         """Whether the target is in step with a revision that is accepted, without changing anything."""
         ...
 
+    def agrees(self) -> bool:
+        """Whether its own summary says that all is well by now. The summary may lag, or never say so."""
+        ...
+
 
 class Store(Protocol):
     """The record of wanted versions; see `deployments.gitops.repository.GitOpsRepository`."""

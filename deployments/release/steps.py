@@ -12,6 +12,7 @@ from deployments.analysis.ports import Analysis, Arm, Subject
 from deployments.release.model import Reason, Settings
 from deployments.release.ports import Delivered, Delivery, DeliveryFailed, Lock, Target, Wanted
 from deployments.rollouts.decide import (
+    UNCHANGED,
     Abort,
     Done,
     Evidence,
@@ -155,6 +156,19 @@ class Driver:
                     )
                 self.clock.sleep(self.settings.poll_s)
 
+    def let_summary_follow(self) -> None:
+        """Give the delivery's own summary a moment to say what the target says already; it decides nothing."""
+        until = self.clock.monotonic() + self.settings.summary_s
+        while self.clock.monotonic() < until:
+            try:
+                if self.delivery.agrees():
+                    return
+            except (TransportError, RemoteStateError) as error:
+                self._tell(f"the summary could not be read: {error}")
+                return
+            self.clock.sleep(self.settings.poll_s)
+        self._tell("the target is healthy; the summary of the delivery does not say so yet")
+
     def look(self, until: datetime) -> Snapshot | None:
         """The state now; None (after a pause) when the target cannot be asked. Raises once `until` has passed."""
         try:
@@ -175,7 +189,7 @@ class Driver:
             return None
         if before is None or before.key != key:
             before = Evidence(key=key, since=now)
-        if before.verdict is not None:
+        if before.verdict is not None or key.role == UNCHANGED:
             return before
         verdict = self.analysis.look(_subject(key, snapshot), now)
         if verdict is not None:

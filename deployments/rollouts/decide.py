@@ -20,7 +20,8 @@ class Plan:
 
     `baseline` is the identity of the version that was stable before (empty: not known). `weights` are the weights
     that the steps must have (empty: any). `max_step_s` bounds one step, `deadline` everything. `soak` says that the
-    new version is looked at again after a blue-green switch.
+    new version is looked at again after a blue-green switch. `grace_s` is how long the target may look as if nothing
+    had been changed: an answer may be older than the change.
     """
 
     strategy: Strategy
@@ -29,11 +30,15 @@ class Plan:
     deadline: datetime
     weights: tuple[int, ...] = ()
     soak: bool = False
+    grace_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepKey:
-    """Which step evidence belongs to: the version, the place in the steps, and the role that is looked at."""
+    """Which step evidence belongs to: the version, the place in the steps, and the role that is looked at.
+
+    The role is canary, preview, active (after a switch), or `UNCHANGED`: not judged, only timed.
+    """
 
     version: str
     step: int | None
@@ -88,6 +93,8 @@ class Done:
 
 Action = Wait | Resume | Abort | TurnBack | Done
 
+UNCHANGED = "unchanged"
+
 _Rule = Callable[[Snapshot, Plan, Evidence | None, datetime], Action | None]
 
 
@@ -117,7 +124,9 @@ def step_key(snapshot: Snapshot, plan: Plan) -> StepKey | None:
         if snapshot.weight is None or snapshot.weight <= 0:
             return None
         return StepKey(version=snapshot.current, step=snapshot.step, role="canary")
-    if plan.soak and snapshot.settled and snapshot.current != plan.baseline:
+    if snapshot.settled and snapshot.current == plan.baseline:
+        return StepKey(version=snapshot.current, step=None, role=UNCHANGED)
+    if plan.soak and snapshot.settled:
         return StepKey(version=snapshot.current, step=None, role="active")
     return None
 
@@ -162,13 +171,15 @@ def _failed_evidence(snapshot: Snapshot, plan: Plan, evidence: Evidence | None, 
     if verdict is None or verdict.outcome is Outcome.PASS:
         return None
     kind = Abort if snapshot.in_flight else TurnBack
-    return kind(why=f"{verdict.name}: {verdict.message}", outcome=verdict.outcome)
+    return kind(why=verdict.message or verdict.outcome.value, outcome=verdict.outcome)
 
 
 def _settled(snapshot: Snapshot, plan: Plan, evidence: Evidence | None, now: datetime) -> Action | None:
     if not snapshot.settled:
         return None
     if snapshot.current == plan.baseline:
+        if evidence is None or (now - evidence.since).total_seconds() < plan.grace_s:
+            return Wait(why="it still runs what ran before")
         return TurnBack(
             why="the new version did not change the workload: it still runs what ran before", outcome=Outcome.FAIL
         )
