@@ -8,7 +8,7 @@ None, never 0.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from observability.events import DeliveryEvent
 from observability.failures import Incident, Judged, Policy, incidents, judge_target
 from observability.history import Status, Target, canonical, deployments
-from observability.lead_time import Change, changes
+from observability.lead_time import Change, CommitIndex, changes
 
 _DAY = timedelta(days=1)
 DEFAULT_POLICY = Policy()
@@ -122,13 +122,18 @@ def evaluate_dora(
     known = canonical(events)
     history = deployments(known)
     all_incidents = incidents(known, history, policy)
+    blamed: dict[Target, list[Incident]] = defaultdict(list)
+    for incident in all_incidents:
+        if incident.target is not None:
+            blamed[incident.target].append(incident)
+    index = CommitIndex(known)
     reports = []
     for target, found in history.items():
         if service not in (None, target[0]) or environment not in (None, target[1]):
             continue
-        judged = judge_target(found, [incident for incident in all_incidents if incident.target == target], policy)
+        judged = judge_target(found, blamed.get(target, ()), policy)
         if judged and judged[0].deployment.at < period.end:
-            reports.append(_report(target, judged, changes(target[0], judged, known), period))
+            reports.append(_report(target, judged, changes(target[0], judged, index), period))
     loose = tuple(
         incident
         for incident in all_incidents

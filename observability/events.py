@@ -43,6 +43,8 @@ class DeliveryEvent:
     `committed_at` is the time of that commit. `outcome` is `success`, `failure`, `error` or `canceled`, empty where
     the kind says it all. `change` links to the merge request, `release` to the release id. `data` holds further
     scalars. None and empty text mean "not known" and are never replaced by a guess.
+    How events are joined to deployments, failures and recoveries is a contract with their emitters; it is written down
+    at the top of `observability.history`.
     """
 
     kind: Kind

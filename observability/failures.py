@@ -16,7 +16,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from observability.events import DeliveryEvent, Kind
-from observability.history import Deployment, Status, Target
+from observability.history import Deployment, Status, Target, live_at, live_in_order
 
 
 class Signal(StrEnum):
@@ -104,9 +104,10 @@ def incidents(
             detected.setdefault(key, event)
         elif event.kind is Kind.INCIDENT_RESOLVED:
             resolved[key] = event.occurred_at
+    index = _Index(history)
     found = []
     for key, event in detected.items():
-        deployment, method = _attribute(event, history, policy)
+        deployment, method = index.blame(event, policy)
         found.append(
             Incident(
                 id=event.subject,
@@ -123,33 +124,41 @@ def incidents(
     return tuple(found)
 
 
-def _attribute(
-    event: DeliveryEvent, history: Mapping[Target, Sequence[Deployment]], policy: Policy
-) -> tuple[Deployment | None, str | None]:
-    candidates = [
-        deployment
-        for (service, environment), known in history.items()
-        if event.service in (None, service) and event.environment in (None, environment)
-        for deployment in known
-    ]
-    if event.release:
-        named = [deployment for deployment in candidates if deployment.release == event.release]
-        return (named[0], "release") if len(named) == 1 else (None, None)
-    if event.service is None or event.environment is None:
-        return None, None  # a guess among services or environments is no attribution
-    live = [d for d in candidates if d.live_at is not None and d.live_at <= event.occurred_at]
-    live.sort(key=lambda deployment: (deployment.live_at, deployment.id))
-    if event.commit:
-        same = [deployment for deployment in live if deployment.commit == event.commit]
-        return (same[-1], "commit") if same else (None, None)
-    if live and event.occurred_at - (live[-1].live_at or live[-1].at) <= policy.incident_window:
-        return live[-1], "time"
-    return None, None
+class _Index:
+    """Deployments as incidents look for them."""
+
+    def __init__(self, history: Mapping[Target, Sequence[Deployment]]) -> None:
+        self._live = {target: live_in_order(known) for target, known in history.items()}
+        self._released: dict[str, list[Deployment]] = defaultdict(list)
+        for known in history.values():
+            for deployment in known:
+                if deployment.release:
+                    self._released[deployment.release].append(deployment)
+
+    def blame(self, event: DeliveryEvent, policy: Policy) -> tuple[Deployment | None, str | None]:
+        """The deployment to blame for an incident and how it is linked; None where that would be a guess."""
+        if event.release:
+            named = [d for d in self._released.get(event.release, ()) if _concerns(event, d)]
+            return (named[0], "release") if len(named) == 1 else (None, None)
+        if event.service is None or event.environment is None:
+            return None, None  # a guess among services or environments is no attribution
+        live = self._live.get((event.service, event.environment), ())
+        if event.commit:
+            same = live_at([d for d in live if d.commit == event.commit], event.occurred_at)
+            return (same, "commit") if same else (None, None)
+        latest = live_at(live, event.occurred_at)
+        if latest is not None and event.occurred_at - (latest.live_at or latest.at) <= policy.incident_window:
+            return latest, "time"
+        return None, None
+
+
+def _concerns(event: DeliveryEvent, deployment: Deployment) -> bool:
+    return event.service in (None, deployment.service) and event.environment in (None, deployment.environment)
 
 
 def judge_target(known: Sequence[Deployment], attributed: Sequence[Incident], policy: Policy) -> tuple[Judged, ...]:
     """The deployments of one target, in order, with failures, recoveries and rework."""
-    live = sorted((d for d in known if d.live_at is not None), key=lambda d: (d.live_at, d.id))
+    live = live_in_order(known)
     blamed: dict[str, list[Incident]] = defaultdict(list)
     for incident in attributed:
         if incident.deployment is not None:

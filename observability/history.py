@@ -16,6 +16,7 @@ Contract with emitters:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,9 +80,11 @@ def canonical(events: Iterable[DeliveryEvent]) -> tuple[DeliveryEvent, ...]:
     Should two events of one identity differ, the first in a fixed order wins, whichever arrived first.
     """
     unique: dict[tuple[str, str], DeliveryEvent] = {}
-    for event in sorted(events, key=_total_order):
-        unique.setdefault((event.source, event.id), event)
-    return tuple(unique.values())
+    for event in events:
+        known = unique.setdefault((event.source, event.id), event)
+        if known is not event and known != event:
+            unique[event.source, event.id] = min(known, event, key=_total_order)
+    return tuple(sorted(unique.values(), key=lambda event: (event.occurred_at, event.source, event.id)))
 
 
 def deployments(events: Iterable[DeliveryEvent]) -> Mapping[Target, tuple[Deployment, ...]]:
@@ -91,6 +94,17 @@ def deployments(events: Iterable[DeliveryEvent]) -> Mapping[Target, tuple[Deploy
         if event.kind in DELIVERY and event.service and event.environment:
             by_target[event.service, event.environment].append(event)
     return {target: _of_target(found) for target, found in sorted(by_target.items())}
+
+
+def live_in_order(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
+    """Those that went live, in the order in which they did."""
+    return tuple(sorted((d for d in found if d.live_at is not None), key=lambda d: (d.live_at, d.id)))
+
+
+def live_at(live: Sequence[Deployment], moment: datetime) -> Deployment | None:
+    """The latest of `live_in_order` that was live at `moment`; None before the first."""
+    position = bisect_right(live, moment, key=lambda deployment: deployment.live_at or deployment.at)
+    return live[position - 1] if position else None
 
 
 def _total_order(event: DeliveryEvent) -> tuple[object, ...]:
@@ -104,11 +118,11 @@ def _of_target(events: Sequence[DeliveryEvent]) -> tuple[Deployment, ...]:
     for event in events:
         if event.kind in DEPLOYED:
             groups[_key(event)].append(event)
-    built = {key: _build(key, group, ()) for key, group in groups.items()}
+    live = live_in_order(_build(key, group, ()) for key, group in groups.items())
     rollbacks: dict[str, list[DeliveryEvent]] = defaultdict(list)
     for event in events:
         if event.kind is Kind.SERVICE_ROLLEDBACK:
-            rollbacks[_rolled_back_key(event, built)].append(event)
+            rollbacks[_rolled_back_key(event, groups, live)].append(event)
     found = [_build(key, groups.get(key, ()), rollbacks.get(key, ())) for key in {**groups, **rollbacks}]
     return tuple(sorted(found, key=lambda deployment: (deployment.at, deployment.id)))
 
@@ -117,34 +131,37 @@ def _key(event: DeliveryEvent) -> str:
     return event.release or f"{event.source} {event.id}"
 
 
-def _rolled_back_key(event: DeliveryEvent, built: Mapping[str, Deployment]) -> str:
+def _rolled_back_key(
+    event: DeliveryEvent, groups: Mapping[str, Sequence[DeliveryEvent]], live: Sequence[Deployment]
+) -> str:
     """The deployment that a rollback turned back; its own key when there is none (it was aborted before it was live)."""
     for named in (event.release, _text(event.data.get("previous_release"))):
-        if named in built:
+        if named in groups:
             return named or ""
-    before = [d for d in built.values() if d.live_at is not None and d.live_at <= event.occurred_at]
-    before.sort(key=lambda deployment: (deployment.live_at, deployment.id))
-    if before and (before[-1].commit == event.commit if event.commit else event.release is None):
-        return before[-1].id
+    before = live_at(live, event.occurred_at)
+    if before is not None and (before.commit == event.commit if event.commit else event.release is None):
+        return before.id
     return _key(event)
 
 
 def _build(key: str, attempts: Sequence[DeliveryEvent], rollbacks: Sequence[DeliveryEvent]) -> Deployment:
     """One deployment from its events, each sequence in event time; at least one of them is not empty."""
-    live_at = next((event.occurred_at for event in attempts if _succeeded(event)), None)
+    went_live = next((event.occurred_at for event in attempts if _succeeded(event)), None)
     # A rollback before it went live ended an earlier attempt.
-    turned_back = [e for e in rollbacks if e.outcome != "canceled" and (live_at is None or e.occurred_at >= live_at)]
-    failed_at = _failed_at(live_at, attempts, rollbacks)
+    turned_back = [
+        e for e in rollbacks if e.outcome != "canceled" and (went_live is None or e.occurred_at >= went_live)
+    ]
+    failed_at = _failed_at(went_live, attempts, rollbacks)
     broken = bool(attempts) and attempts[-1].outcome == "failure"
     everything = (*attempts, *rollbacks)
-    at = live_at or (attempts or rollbacks)[-1].occurred_at
+    at = went_live or (attempts or rollbacks)[-1].occurred_at
     return Deployment(
         id=key,
         service=everything[0].service or "",
         environment=everything[0].environment or "",
-        status=_status(live_at, attempts, turned_back),
+        status=_status(went_live, attempts, turned_back),
         at=at,
-        live_at=live_at,
+        live_at=went_live,
         failed_at=failed_at,
         broken=broken,
         rolled_back=bool(turned_back),
@@ -165,9 +182,9 @@ def _succeeded(event: DeliveryEvent) -> bool:
 
 
 def _status(
-    live_at: datetime | None, attempts: Sequence[DeliveryEvent], turned_back: Sequence[DeliveryEvent]
+    went_live: datetime | None, attempts: Sequence[DeliveryEvent], turned_back: Sequence[DeliveryEvent]
 ) -> Status:
-    if live_at is not None:
+    if went_live is not None:
         return Status.LIVE
     if turned_back or (attempts and attempts[-1].outcome == "failure"):
         return Status.ABORTED
@@ -177,12 +194,12 @@ def _status(
 
 
 def _failed_at(
-    live_at: datetime | None, attempts: Sequence[DeliveryEvent], rollbacks: Sequence[DeliveryEvent]
+    went_live: datetime | None, attempts: Sequence[DeliveryEvent], rollbacks: Sequence[DeliveryEvent]
 ) -> datetime | None:
     """When the failure began: the emitter's word, else when it went live, else when its last attempt failed."""
     said = _first(_moment(event.data.get("failed_at")) for event in (*attempts, *rollbacks))
     failed = attempts[-1].occurred_at if attempts and attempts[-1].outcome in ("failure", "error") else None
-    return said or live_at or failed
+    return said or went_live or failed
 
 
 def _restored_at(failed_at: datetime | None, turned_back: Sequence[DeliveryEvent]) -> datetime | None:

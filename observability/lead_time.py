@@ -6,6 +6,7 @@ announced for this very service since the deployment before (`merge_window`: by 
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,37 +38,44 @@ class Change:
         return self.deployed_at - self.committed_at
 
 
-def changes(service: str, judged: Sequence[Judged], events: Iterable[DeliveryEvent]) -> tuple[Change, ...]:
-    """The changes of every deployment of one target that went live, in order. `events` are canonical."""
-    known = tuple(events)
-    times = _commit_times(known)
-    merges = [e for e in known if e.kind is Kind.CHANGE_MERGED and e.service == service and e.commit]
+class CommitIndex:
+    """What the events tell about commits: their times, and merges announced for one service. Built once per report."""
+
+    def __init__(self, events: Iterable[DeliveryEvent]) -> None:
+        """`events` are canonical."""
+        self.times: dict[str, datetime] = {}
+        self.merges: dict[str, list[DeliveryEvent]] = defaultdict(list)
+        for event in events:
+            if not event.commit:
+                continue
+            if event.committed_at is not None:
+                # Should two events differ, the earlier is the time before rewriting.
+                known = self.times.get(event.commit, event.committed_at)
+                self.times[event.commit] = min(known, event.committed_at)
+            if event.kind is Kind.CHANGE_MERGED and event.service:
+                self.merges[event.service].append(event)
+
+
+def changes(service: str, judged: Sequence[Judged], index: CommitIndex) -> tuple[Change, ...]:
+    """The changes of every deployment of one target that went live, in order."""
     live = sorted(
         (j for j in judged if j.deployment.live_at is not None),
         key=lambda j: (j.deployment.live_at, j.deployment.id),
     )
+    delivered = {j.deployment.commit for j in live if j.deployment.commit}
+    waiting = deque(event for event in index.merges.get(service, ()) if event.commit not in delivered)
     found: list[Change] = []
-    delivered: set[str] = {j.deployment.commit for j in live if j.deployment.commit}
-    waiting = [e for e in merges if e.commit not in delivered]
     for j in live:
-        found.append(_recorded(j, times))
+        found.append(_recorded(j, index.times))
         here = j.deployment.live_at
         if here is None or not (j.new or j.baseline):
             continue
-        arrived = [event for event in waiting if event.occurred_at <= here]
-        waiting = [event for event in waiting if event.occurred_at > here]
+        arrived = []
+        while waiting and waiting[0].occurred_at <= here:
+            arrived.append(waiting.popleft())
         if not j.baseline:
-            found.extend(_merged(event, j, here, times) for event in _once(arrived))
+            found.extend(_merged(event, j, here, index.times) for event in _once(arrived))
     return tuple(found)
-
-
-def _commit_times(events: Iterable[DeliveryEvent]) -> dict[str, datetime]:
-    """Commit times that any event told; should two differ, the earlier is the one before rewriting."""
-    times: dict[str, datetime] = {}
-    for event in events:
-        if event.commit and event.committed_at is not None:
-            times[event.commit] = min(times.get(event.commit, event.committed_at), event.committed_at)
-    return times
 
 
 def _once(events: Iterable[DeliveryEvent]) -> Iterable[DeliveryEvent]:
