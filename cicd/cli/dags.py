@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,9 +127,10 @@ def status(app: App, /, *, output: str, **where: Any) -> int:
     from cicd.dags.report import status_data, status_text
 
     parts = []
-    for destination, bundle in _opened(app, None, where, every=True):
-        seen = inspect(bundle, app.clock.now())
-        parts.append(status_data(_place(destination), seen.books, seen.drift, seen.foreign, seen.lock))
+    with _opened(app, None, where, every=True) as opened:
+        for destination, bundle in opened:
+            seen = inspect(bundle, app.clock.now())
+            parts.append(status_data(_place(destination), seen.books, seen.drift, seen.foreign, seen.lock))
     emit(output, {"targets": parts}, lambda: "\n".join(map(status_text, parts)))
     return ExitCode.PASS
 
@@ -141,10 +142,8 @@ def history(app: App, /, *, output: str, **where: Any) -> int:
     """The releases that can be rolled back to, newest first."""
     from cicd.dags.report import history_data
 
-    parts = [
-        history_data(_place(destination), bundle.ledger.read().manifest)
-        for destination, bundle in _opened(app, None, where, every=True)
-    ]
+    with _opened(app, None, where, every=True) as opened:
+        parts = [history_data(_place(item), bundle.ledger.read().manifest) for item, bundle in opened]
     rows = [{"env": part["environment"], **row} for part in parts for row in part["releases"]]
     names = ("env", "release", "commit", "released_at", "restores", "in_force")
     emit(output, {"targets": parts}, lambda: columns(rows, names))
@@ -160,9 +159,8 @@ def drift(app: App, /, *, detailed_exitcode: bool, output: str, **where: Any) ->
     from cicd.dags.inspect import inspect
     from cicd.dags.report import drift_data, drift_text
 
-    parts = []
-    for destination, bundle in _opened(app, None, where, every=True):
-        parts.append(drift_data(_place(destination), inspect(bundle, app.clock.now()).drift))
+    with _opened(app, None, where, every=True) as opened:
+        parts = [drift_data(_place(item), inspect(bundle, app.clock.now()).drift) for item, bundle in opened]
     emit(output, {"targets": parts}, lambda: "\n".join(map(drift_text, parts)))
     return ExitCode.WOULD_CHANGE if detailed_exitcode and any(part["drift"] for part in parts) else ExitCode.PASS
 
@@ -204,19 +202,19 @@ def _deliver(
     """Plan or deliver to every target in turn; the first that fails stops the rest."""
     from cicd.dags.report import plan_text
 
-    opened = _opened(app, source, where, every=False)
     parts: list[dict[str, Any]] = []
-    try:
-        for destination, bundle in opened:
-            parts.append(_one(app, destination, bundle, loader(destination, bundle), dry_run=dry_run, yes=yes))
-    except HeadgateError:
-        waiting = [destination.environment or destination.url for destination, _ in opened[len(parts) + 1 :]]
-        if waiting:
-            say(f"not started: {', '.join(waiting)}")
-        raise
-    finally:
-        if parts:
-            emit(output, {"targets": parts}, lambda: "\n".join(map(plan_text, parts)))
+    with _opened(app, source, where, every=False) as opened:
+        try:
+            for destination, bundle in opened:
+                parts.append(_one(app, destination, bundle, loader(destination, bundle), dry_run=dry_run, yes=yes))
+        except HeadgateError:
+            waiting = [destination.environment or destination.url for destination, _ in opened[len(parts) + 1 :]]
+            if waiting:
+                say(f"not started: {', '.join(waiting)}")
+            raise
+        finally:
+            if parts:
+                emit(output, {"targets": parts}, lambda: "\n".join(map(plan_text, parts)))
     return ExitCode.WOULD_CHANGE if detailed and any(part["changed"] for part in parts) else ExitCode.PASS
 
 
@@ -256,7 +254,10 @@ def _record(app: App, destination: Destination, manifest: Any) -> None:
     record(app, [delivery_event(manifest, target=destination.url, environment=destination.environment)])
 
 
-def _opened(app: App, source: str | None, where: dict[str, Any], *, every: bool) -> list[tuple[Destination, Bundle]]:
+@contextmanager
+def _opened(
+    app: App, source: str | None, where: dict[str, Any], *, every: bool
+) -> Iterator[list[tuple[Destination, Bundle]]]:
     """The targets that the options name. Raises `ConfigError` before any is contacted."""
     from cicd.dags.wiring import Permissions, choose_destinations, destination_from_flags, open_bundle
 
@@ -281,7 +282,13 @@ def _opened(app: App, source: str | None, where: dict[str, Any], *, every: bool)
         if source is not None:
             config = config.model_copy(update={"source": source})
         chosen = choose_destinations(config, environments, every=every)
-    return [(item, open_bundle(item, permissions, clock=app.clock)) for item in chosen]
+    with ExitStack() as stack:
+        opened = []
+        for item in chosen:
+            bundle = open_bundle(item, permissions, clock=app.clock)
+            stack.callback(bundle.target.close)
+            opened.append((item, bundle))
+        yield opened
 
 
 def _place(destination: Destination) -> dict[str, Any]:

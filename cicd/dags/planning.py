@@ -170,9 +170,10 @@ def _refuse_shadowing(wanted: Mapping[str, DesiredFile], context: _Context) -> N
 
 
 def _refuse_mass_delete(gone: Sequence[Change], manifest: Manifest | None, rules: Rules) -> None:
-    owned = len(manifest.files) if manifest else 0
-    deletes = sum(change.action is Action.DELETE for change in gone)
-    if not deletes or not owned or rules.allow_mass_delete:
+    names = {file.path for file in manifest.files} if manifest else set()
+    owned = len(names)
+    deletes = sum(change.action is Action.DELETE and change.path in names for change in gone)
+    if not deletes or rules.allow_mass_delete:
         return
     if deletes > rules.max_delete_ratio * owned:
         raise UnsafeActionError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -15,14 +15,22 @@ from headgate.clock import Clock
 from headgate.errors import ConfigError, UnsafeActionError
 
 
+def _nothing() -> None:
+    """Nothing to close."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A DAG folder in a bucket: `prefix` is empty (the bucket's root) or ends with `/`; `workers` write at once."""
+    """A DAG folder in a bucket: `prefix` is empty (the bucket's root) or ends with `/`; `workers` write at once.
+
+    `close` gives connections back; the target is not used afterwards.
+    """
 
     url: str
     store: DagStore
     prefix: str
     workers: int
+    close: Callable[[], None] = _nothing
 
     def layout(self, project: str) -> Layout:
         return Layout(prefix=self.prefix, project=project)
@@ -65,7 +73,8 @@ def open_target(url: str, *, timeout_s: float = 30.0, allow_root: bool = False, 
     from cicd.dags.gcs import GcsStore
 
     store = GcsStore(parts.netloc, timeout_s=timeout_s, clock=clock)
-    return Target(url=url.rstrip("/"), store=store, prefix=f"{prefix}/" if prefix else "", workers=32)
+    full = f"{prefix}/" if prefix else ""
+    return Target(url=url.rstrip("/"), store=store, prefix=full, workers=32, close=store.close)
 
 
 def _open_folder(url: str, path: str, host: str) -> Target:

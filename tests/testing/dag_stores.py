@@ -16,7 +16,6 @@ from cicd.dags.planning import Rules
 from cicd.dags.store import DagStore
 from cicd.dags.target import Target
 
-
 _Value = TypeVar("_Value")
 
 
@@ -134,15 +133,23 @@ def loader(files: Mapping[str, bytes]) -> Loader:
 
 
 def bundle(
-    store: DagStore, *, run: str = "one", rules: Rules | None = None, keep_releases: int = 10, workers: int = 1
+    store: DagStore,
+    *,
+    run: str = "one",
+    rules: Rules | None = None,
+    keep_releases: int = 10,
+    project: str = "dags",
+    prefix: str = "dags/",
+    allow_overlap: bool = False,
 ) -> Bundle:
-    """The bundle `dags` below `dags/` of the bucket; `run` names the lock's holder."""
+    """The bundle `project` below `prefix` of the bucket; `run` names the lock's holder. One write at a time."""
     return Bundle(
-        project="dags",
-        target=Target(url="file:///bucket/dags", store=store, prefix="dags/", workers=workers),
+        project=project,
+        target=Target(url=f"file:///bucket/{prefix}", store=store, prefix=prefix, workers=1),
         lock=LockTerms(holder=run, token=run),
         rules=rules or Rules(),
         keep_releases=keep_releases,
+        allow_overlap=allow_overlap,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -113,18 +113,24 @@ def test_what_does_not_go_away(
 
 
 @pytest.mark.parametrize(
-    ("operation", "permission"),
-    [("upload", "storage.objects.create"), ("delete", "storage.objects.delete"), ("get", "storage.objects.get")],
+    ("call", "permission"),
+    [
+        (lambda store: store.write("a", b"1", if_generation=0), "lack storage.objects.create"),
+        (
+            lambda store: store.write("a", b"1", if_generation=1),
+            "lack storage.objects.create and storage.objects.delete",
+        ),
+        (lambda store: store.delete("a", if_generation=1), "lack storage.objects.delete"),
+        (lambda store: store.read("a"), "lack storage.objects.get"),
+    ],
+    ids=["create", "overwrite", "delete", "read"],
 )
-def test_the_missing_permission_is_named(sandbox: GcsSandbox, store: GcsStore, operation: str, permission: str) -> None:
-    sandbox.faults.inject(Fault(kind=FaultKind.FORBIDDEN, operation=operation))
+def test_the_missing_permission_is_named(
+    sandbox: GcsSandbox, store: GcsStore, call: Callable[[GcsStore], object], permission: str
+) -> None:
+    sandbox.faults.inject(Fault(kind=FaultKind.FORBIDDEN))
     with pytest.raises(AuthenticationError, match=permission):
-        if operation == "upload":
-            store.write("a", b"1", if_generation=0)
-        elif operation == "delete":
-            store.delete("a", if_generation=1)
-        else:
-            store.read("a")
+        call(store)
 
 
 def test_a_wrong_token_and_a_right_one(monkeypatch: pytest.MonkeyPatch) -> None:

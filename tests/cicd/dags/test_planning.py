@@ -130,7 +130,7 @@ class TestWhatChanges:
 
 class TestWhatIsRefused:
     def test_a_foreign_object_with_other_content(self) -> None:
-        with pytest.raises(UnsafeActionError, match="'a' is in the bucket with other content.*--adopt"):
+        with pytest.raises(UnsafeActionError, match=r"'a' is in the bucket with other content.*--adopt"):
             plan(desired({"a": b"1"}), stored({"a": b"x"}), None)
         assert steps(plan(desired({"a": b"1"}), stored({"a": b"x"}), None, rules=Rules(adopt=True))) == [
             (0, "update", "a")
@@ -140,7 +140,7 @@ class TestWhatIsRefused:
     def test_a_change_made_by_hand(self, wanted: Files) -> None:
         before = manifest({"a": b"1", "c": b"3"})
         there = stored({"a": b"by hand", "c": b"3"})
-        with pytest.raises(UnsafeActionError, match="'a' is changed by hand since release r1-aaaaaaaa.*--repair"):
+        with pytest.raises(UnsafeActionError, match=r"'a' is changed by hand since release r1-aaaaaaaa.*--repair"):
             plan(desired(wanted), there, before)
         assert len(plan(desired(wanted), there, before, rules=Rules(repair=True))) == 1
 
@@ -151,13 +151,18 @@ class TestWhatIsRefused:
             plan(desired({"a": b"1"}), stored({"a": b"x"}), None, rules=Rules(repair=True))
 
     def test_a_mass_delete(self) -> None:
-        before = {name: b"1" for name in "abcd"}
+        before = dict.fromkeys("abcd", b"1")
         found = plan(desired({"a": b"1", "b": b"1"}), stored(before), manifest(before))
         assert len(found) == 2
         with pytest.raises(UnsafeActionError, match=r"deletes 3 of 4 owned files, 75% > 50%"):
             plan(desired({"a": b"1"}), stored(before), manifest(before))
         allowed = Rules(allow_mass_delete=True)
         assert len(plan(desired({"a": b"1"}), stored(before), manifest(before), rules=allowed)) == 3
+
+    def test_leftovers_of_an_unfinished_delivery_are_no_mass_delete(self) -> None:
+        before, left = {"a": b"1"}, dict.fromkeys("wxyz", b"2")
+        found = plan(desired(before), stored(before | left), manifest(before), claims=claims(left))
+        assert [change.path for change in found] == ["w", "x", "y", "z"]
 
     @pytest.mark.parametrize(("theirs", "ours"), [("etl", "etl/a.py"), ("etl.py/x", "etl.py")])
     def test_a_name_that_would_be_file_and_folder(self, theirs: str, ours: str) -> None:
