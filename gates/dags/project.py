@@ -118,7 +118,7 @@ class Project:
         head = (name or "").split(".", 1)[0]
         if level == 0 and not self._exists(head):
             return Symbol(dotted)
-        if name is not None and self._exists(name):
+        if name is not None and (name == "" or self._exists(name)):  # "": the DAG folder itself, by `from . import x`
             self._followed(name)
             return ModuleValue(name)
         if not guarded:

@@ -162,6 +162,6 @@ def tasks_in(value: Any, budget: int = MAX_ITEMS) -> Iterator[Task | TaskGroup]:
         if isinstance(current, Task | TaskGroup):
             yield current
         elif isinstance(current, ListValue):
-            waiting.extend(current.items)
+            waiting.extend(reversed(current.items))
         elif isinstance(current, DictValue):
-            waiting.extend(current.items.values())
+            waiting.extend(reversed(current.items.values()))

@@ -52,8 +52,8 @@ def render_note(
     # What blocks may use nearly all the room; what does not must leave some.
     for title, entries, folded, share in (
         ("", blocking, False, 0.85),
-        (f"{len(remarks)} remarks that do not block", remarks, True, 0.6),
-        (f"{len(rest)} other checks", rest, True, 1.0),
+        (f"Remarks that do not block: {len(remarks)}", remarks, True, 0.6),
+        (f"Other checks: {len(rest)}", rest, True, 1.0),
     ):
         text = _entries(title, entries, blob_url, int(room * share), folded=folded)
         if text:
@@ -96,7 +96,8 @@ def _entries(title: str, entries: Sequence[Entry], blob_url: str, room: int, *, 
 
 def _entry(path: Path, leaf: Verdict, blob_url: str) -> Iterator[str]:
     """Which check, the inequality, where, what was measured, examples, and what to do."""
-    yield f"- {_ICONS[leaf.outcome]} **{leaf.outcome.value}** {code(' / '.join((*path, leaf.name)))}"
+    mark = f"🔹 **{leaf.severity.value}**" if is_remark(leaf) else f"{_ICONS[leaf.outcome]} **{leaf.outcome.value}**"
+    yield f"- {mark} {code(' / '.join((*path, leaf.name)))}"
     if leaf.message:
         yield f"  - {code(leaf.message)}"
     facts = [_link(leaf, blob_url), code(measured(leaf.measurement)) if leaf.measurement else ""]

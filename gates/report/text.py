@@ -30,7 +30,7 @@ def render_text(verdict: Verdict, *, colour: bool = False, sections_at: int | No
     for gate in tree.children:
         body = [_line(gate, colour, 0), *_body(gate, colour, full)]
         lines += body if sections_at is None else _section(gate, body, sections_at)
-    total = f"{_word(tree, colour)} {tree.name}: {_clean(tree.message)}"
+    total = f"{_word(tree, colour)} {_clean(tree.name)}: {_clean(tree.message)}"
     return "\n".join([*lines, total, *_extras(tree, "  ")])
 
 
@@ -60,7 +60,7 @@ def _line(node: Verdict, colour: bool, depth: int) -> str:
     text = f"{'  ' * depth}{_word(node, colour)} {_clean(node.name)}"
     if node.message:
         text += f": {_clean(node.message)}"
-    after = [part for part in (place(node), seconds(node.duration_s) if depth == 0 else "") if part]
+    after = [part for part in (_clean(place(node)), seconds(node.duration_s) if depth == 0 else "") if part]
     return f"{text}  [{', '.join(after)}]" if after else text
 
 

@@ -129,6 +129,7 @@ def _leaf(case: Case) -> Verdict:
             outcome=Outcome.FAIL,
             message=_one_line(case.message) or "the test failed",
             rule="test-failed",
+            fix=f"Repeat it with `python -m pytest '{case.file}::{case.name}'`.",
             location=location,
             details=_assertion(case.text),
             duration_s=case.duration_s,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,7 @@ def test_a_cycle_is_a_closed_walk_along_edges(graph: dict[int, list[int]]) -> No
     cycle = find_cycle(graph)
     if cycle:
         assert cycle[0] == cycle[-1]
-        assert all(after in graph[before] for before, after in zip(cycle, cycle[1:], strict=False))
+        assert all(after in graph[before] for before, after in pairwise(cycle))
         assert len(set(cycle)) == len(cycle) - 1
 
 
