@@ -101,9 +101,8 @@ def _state(event: DeliveryEvent) -> str:
         return "rolled back" if event.outcome in ("", "success") else _STATES[event.outcome]
     if event.kind in DEPLOYED:
         return "live" if event.outcome in ("", "success") else _STATES[event.outcome]
-    if event.kind is Kind.INCIDENT_DETECTED:
-        return "failed"
-    return _STATES.get(event.outcome, "done")
+    named = {Kind.CHANGE_CREATED: "open", Kind.CHANGE_MERGED: "merged", Kind.INCIDENT_DETECTED: "failed"}
+    return named.get(event.kind) or _STATES.get(event.outcome, "done")
 
 
 def _step(event: DeliveryEvent, previous: DeliveryEvent | None, zone: tzinfo) -> Step:
