@@ -91,7 +91,9 @@ def _translate_request(error: Exception, where: str) -> HeadgateError:
 def _translate_status(status: int | None, message: str, where: str) -> HeadgateError:
     said = f"GitLab answered {status}: {message}"
     if status == 401:
-        return AuthenticationError(f"GitLab does not accept the token ({message})", where=where, next_step=ACCESS_ADVICE)
+        return AuthenticationError(
+            f"GitLab does not accept the token ({message})", where=where, next_step=ACCESS_ADVICE
+        )
     if status == 403:
         return AuthenticationError(f"the token lacks a permission ({message})", where=where, next_step=ACCESS_ADVICE)
     if status == 404:

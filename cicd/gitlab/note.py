@@ -53,7 +53,7 @@ def build_body(key: str, text: str, *, limit: int = MAX_CHARACTERS) -> str:
     out of force. The result for its own text is the same again.
     """
     head = marker(key) + "\n"
-    safe = _QUICK_ACTION.sub(rf"\1{_ZERO_WIDTH_SPACE}/", mask(text).replace("\r\n", "\n"))
+    safe = _QUICK_ACTION.sub(rf"\1{_ZERO_WIDTH_SPACE}/", mask(text).replace("\r\n", "\n").replace("\r", "\n"))
     safe = _MARKER.sub("&lt;!-- headgate:", safe).strip("\n")
     return head + _cut(safe, limit - len(head))
 

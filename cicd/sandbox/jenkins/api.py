@@ -17,6 +17,7 @@ from cicd.sandbox.routing import Call, Router
 
 CRUMB_FIELD = "Jenkins-Crumb"
 VERSION = "2.528"
+_JOB_PATTERN = "[^/]+(?:/job/[^/]+)*"  # jobs may lie in folders: /job/a/job/b
 
 
 class JenkinsApi:
@@ -34,23 +35,28 @@ class JenkinsApi:
         self._crumb = secrets.token_hex(32)
 
     def mount(self, router: Router) -> None:
-        router.add("GET", "/api/json", lambda call: _json(call, self._shapes.root()))
-        router.add("GET", "/crumbIssuer/api/json", self._issue_crumb)
-        router.add("GET", "/queue/api/json", self._queue)
-        router.add("GET", "/queue/item/{item}/api/json", self._item)
+        # Jenkins gives the same data in several forms; what jenkinsapi asks for as `python` it reads as JSON first.
+        for form in ("json", "python"):
+            self._mount_reads(router, form)
         router.add("POST", "/queue/cancelItem", self._cancel)
-        # Jobs may lie in folders: /job/a/job/b/...
-        for method, rest, handler in (
-            ("GET", "/api/json", self._job),
-            ("POST", "/build", self._build_now),
-            ("POST", "/buildWithParameters", self._build_with_parameters),
-            ("GET", "/{number}/api/json", self._on_build(lambda call, build: _json(call, self._shapes.build(build)))),
-            ("GET", "/{number}/consoleText", self._on_build(self._console)),
-            ("GET", "/{number}/logText/progressiveText", self._on_build(self._progressive)),
-            ("GET", "/{number}/artifact/{path*}", self._on_build(self._artifact)),
-            ("POST", "/{number}/stop", self._on_build(self._stop)),
+        for rest, handler in (("/build", self._build_now), ("/buildWithParameters", self._build_with_parameters)):
+            router.add("POST", "/job/{job}" + rest, handler, job=_JOB_PATTERN)
+        for method, rest, on_build in (
+            ("GET", "/consoleText", self._console),
+            ("GET", "/logText/progressiveText", self._progressive),
+            ("GET", "/artifact/{path*}", self._artifact),
+            ("POST", "/stop", self._stop),
         ):
-            router.add(method, "/job/{job}" + rest, handler, job="[^/]+(?:/job/[^/]+)*")
+            router.add(method, "/job/{job}/{number}" + rest, self._on_build(on_build), job=_JOB_PATTERN)
+
+    def _mount_reads(self, router: Router, form: str) -> None:
+        router.add("GET", f"/api/{form}", lambda call: _json(call, self._shapes.root()))
+        router.add("GET", f"/crumbIssuer/api/{form}", self._issue_crumb)
+        router.add("GET", f"/queue/api/{form}", self._queue)
+        router.add("GET", f"/queue/item/{{item}}/api/{form}", self._item)
+        router.add("GET", f"/job/{{job}}/api/{form}", self._job, job=_JOB_PATTERN)
+        show = self._on_build(lambda call, build: _json(call, self._shapes.build(build)))
+        router.add("GET", f"/job/{{job}}/{{number}}/api/{form}", show, job=_JOB_PATTERN)
 
     def guard(self, call: Call) -> Response | None:
         """Who asks: 401 for wrong credentials, 403 without any or without the right, and for a POST without a crumb."""
@@ -80,14 +86,9 @@ class JenkinsApi:
     def _user(self, call: Call) -> str:
         return self._authenticate(call.headers["authorization"]) or "anonymous"
 
-    def _issue_crumb(self, _: Call) -> Response:
-        return JSONResponse(
-            {
-                "_class": "hudson.security.csrf.DefaultCrumbIssuer",
-                "crumb": self._crumb,
-                "crumbRequestField": CRUMB_FIELD,
-            }
-        )
+    def _issue_crumb(self, call: Call) -> Response:
+        issued = {"crumb": self._crumb, "crumbRequestField": CRUMB_FIELD}
+        return _json(call, {"_class": "hudson.security.csrf.DefaultCrumbIssuer", **issued})
 
     # jobs
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from cicd.sandbox.jenkins.api import JenkinsApi, not_found
-from cicd.sandbox.jenkins.controller import Build, Controller, Job
+from cicd.sandbox.jenkins.controller import Build, Controller, Item, Job
 from cicd.sandbox.jenkins.jenkinsfile import Parameter
 from cicd.sandbox.routing import Fault, Router
 from cicd.sandbox.server import AppServer
@@ -106,6 +106,10 @@ class JenkinsSandbox:
     def job(self, name: str) -> Job:
         """Raises `KeyError`."""
         return self._controller.jobs[name]
+
+    def enqueue(self, name: str, parameters: Mapping[str, str]) -> Item:
+        """Ask for a build without HTTP. Raises `KeyError` for an unknown job."""
+        return self._controller.enqueue(self.job(name), parameters, self.user)
 
     def hold_queue(self, held: bool = True) -> None:
         """Let nothing leave the queue, as when all executors are busy; False lets it go on."""

@@ -25,7 +25,10 @@ class Shapes:
 
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
-        self._url = controller.url
+
+    @property
+    def _url(self) -> str:
+        return self._controller.url
 
     def root(self) -> Shape:
         return {
