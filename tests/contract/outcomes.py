@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from tests.contract.exemptions import EXEMPTIONS, Exemption
 from tests.contract.replay import Replay, Report
-from tests.contract.stories import CHAINS, EXEMPTIONS, Exemption
+from tests.contract.stories import CHAINS
 from tests.contract.world import World
 
 _DONE: dict[str, Report] = {}

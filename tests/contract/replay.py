@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from tests.contract.exemptions import EXEMPTIONS, Exemption
 from tests.contract.normalise import Names, differences, normal
 from tests.contract.recording import Recorded, Seen, Segment, load
 from tests.contract.states import (
@@ -23,7 +24,8 @@ from tests.contract.states import (
     missing_in_order,
     rollout_state,
 )
-from tests.contract.stories import CHAINS, EXEMPTIONS, Exemption, Step, Story, account_of
+from tests.contract.steps import Step
+from tests.contract.stories import CHAINS, Story, account_of
 from tests.contract.world import World
 
 KINDS = ("application", "rollout")

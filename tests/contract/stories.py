@@ -1,21 +1,37 @@
-"""How each recorded story is set up and sent: accounts, commits, stand-ins. Also the list of deliberate exemptions."""
+"""How each recorded story is set up and sent: accounts, commits, stand-ins."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
-from cicd.sandbox.argocd.controller import Timing
 from cicd.sandbox.kubernetes.cluster import Ref
 from tests.contract.recording import Recorded
 from tests.contract.states import State
-from tests.contract.world import REPO_URL, World
-
-Step = Callable[[World], None]
-Ready = Callable[[World], bool]
+from tests.contract.steps import (
+    Ready,
+    Step,
+    act,
+    application_manifest,
+    both,
+    cold_start,
+    compared_with,
+    config_map_is,
+    nothing,
+    paused_at,
+    phase_is,
+    post,
+    push,
+    refresh,
+    settled,
+    slow_operations,
+    sync,
+    sync_is,
+    usual_operations,
+    without_analysis,
+)
+from tests.contract.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,160 +64,6 @@ def account_of(story: Story, call: Recorded) -> str:
     if "account" in note:
         return "headgate"
     return "reader" if note.startswith("reader") else "admin"
-
-
-def application_manifest(name: str, project: str = "default") -> dict[str, Any]:
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Application",
-        "metadata": {"name": name, "namespace": "argocd"},
-        "spec": {
-            "project": project,
-            "source": {"repoURL": REPO_URL, "path": name, "targetRevision": "main"},
-            "destination": {"server": "https://kubernetes.default.svc", "namespace": "shop"},
-        },
-    }
-
-
-def push(repository: str, revision: str) -> Step:
-    return lambda world: world.push(repository, revision)
-
-
-def act(app: str, action: str) -> Step:
-    """A resource action that was not recorded: what an analysis did there."""
-
-    def step(world: World) -> None:
-        body = {"name": app, "project": "default", "namespace": "shop", "resourceName": app, "group": "argoproj.io"}
-        body |= {"version": "v1alpha1", "kind": "Rollout", "action": action}
-        _post(world, f"/api/v1/applications/{app}/resource/actions/v2", body)
-
-    return step
-
-
-def sync(app: str, revision: str) -> Step:
-    """A sync that was not recorded as a call."""
-
-    def step(world: World) -> None:
-        body = {"name": app, "project": "default", "revision": world.commits[revision]}
-        _post(world, f"/api/v1/applications/{app}/sync", body)
-
-    return step
-
-
-def paused_at(app: str, index: int) -> Ready:
-    """Paused on the step with that number."""
-
-    def ready(world: World) -> bool:
-        status = (world.rollout(app) or {}).get("status") or {}
-        conditions = {item["type"]: item["status"] for item in status.get("conditions") or ()}
-        in_step = status.get("phase") == "Paused" and status.get("currentStepIndex") == index
-        return in_step and conditions.get("Paused") == "True"
-
-    return ready
-
-
-def phase_is(app: str, phase: str) -> Ready:
-    """In that phase, as the controller says of the spec that it has seen."""
-
-    def ready(world: World) -> bool:
-        rollout = world.rollout(app) or {}
-        status = rollout.get("status") or {}
-        return status.get("phase") == phase and status.get("observedGeneration") == str(
-            rollout["metadata"]["generation"]
-        )
-
-    return ready
-
-
-def config_map_is(value: str) -> Ready:
-    """The ConfigMap of `ops` has this value."""
-
-    def ready(world: World) -> bool:
-        found = world.cluster.get(Ref("", "v1", "ConfigMap", "shop", "ops"))
-        return found is not None and found["data"]["v"] == value
-
-    return ready
-
-
-def nothing(world: World) -> None:
-    """A call that is left out."""
-
-
-def without_analysis(state: State) -> State:
-    """The sandbox pauses where the recorded Rollout analysed, and is aborted by hand where an analysis did it."""
-    facts = dict(state)
-    if isinstance(facts.get("message"), str):
-        facts["message"] = re.sub(r"(aborted update to revision \d+).*", r"\1", facts["message"], flags=re.DOTALL)
-    if facts.get("currentStepIndex") == 1 and facts["phase"] == "Paused":
-        facts |= {"phase": "Progressing", "message": "more replicas need to be updated"}
-    if facts.get("currentStepIndex") == 1:
-        facts |= {"controllerPause": None, "pauses": ()}
-    if facts.get("rollout health") == "Suspended":
-        facts["rollout health"] = "Progressing"
-    return tuple(facts.items())
-
-
-def settled(app: str, phase: str, health: str) -> Ready:
-    """The Rollout in that phase, and the application's lagging health has followed."""
-    in_phase = phase_is(app, phase)
-
-    def ready(world: World) -> bool:
-        return in_phase(world) and bool(world.application(app)["status"]["health"].get("status") == health)
-
-    return ready
-
-
-def sync_is(app: str, status: str) -> Ready:
-    """The application's sync status."""
-    return lambda world: bool(world.application(app)["status"]["sync"].get("status") == status)
-
-
-def compared_with(app: str, revision: str) -> Ready:
-    """The application has been compared with that recorded revision."""
-
-    def ready(world: World) -> bool:
-        return bool(world.application(app)["status"]["sync"].get("revision") == world.commits.get(revision, revision))
-
-    return ready
-
-
-def cold_start(world: World) -> None:
-    """The recorded controller had just been started and took a second to look at its first application."""
-    world.argo.timing = Timing(first_s=1.2)
-
-
-def refresh(app: str) -> Step:
-    """A look at Git that was not recorded as a call: what the sync before it did."""
-
-    def step(world: World) -> None:
-        path = f"/api/v1/applications/{app}?project=default&refresh=normal"
-        world.send("GET", path, {"Authorization": "Bearer <token>"}, None, "admin").raise_for_status()
-
-    return step
-
-
-def slow_operations(world: World) -> None:
-    """The recorded operation waited for a hook; here operations just take long."""
-    world.argo.timing = Timing(apply_s=60.0)
-
-
-def usual_operations(world: World) -> None:
-    world.argo.timing = Timing()
-
-
-def _post(world: World, path: str, body: Any) -> None:
-    headers = {"Authorization": "Bearer <token>", "Content-Type": "application/json"}
-    answer = world.send("POST", path, headers, body, "admin")
-    if answer.status_code != 200:
-        raise AssertionError(f"{path}: {answer.status_code} {answer.text}")
-
-
-def _both(*steps: Step) -> Step:
-    def step(world: World) -> None:
-        for item in steps:
-            item(world)
-
-    return step
 
 
 # The deployments of `reco` before the last two stories, with the action that ended each of them.
@@ -253,7 +115,7 @@ def _windows_setup(world: World) -> None:
     _reco_setup(world)
     world.push("reco", "e1f377db498cb686d2128247b6dfa55f282d3881")
     body = {"project": {"metadata": {"name": "closed"}, "spec": CLOSED}}
-    _post(world, "/api/v1/projects", body)
+    post(world, "/api/v1/projects", body)
     world.argo.create_application(application_manifest("win", "closed"))
     world.advance(0.5)
 
@@ -274,7 +136,7 @@ CHAINS: Mapping[str, tuple[Story, ...]] = {
             app="reco",
             repository="reco",
             before={
-                0: _both(push("reco", "699c379c97e75505c0b65240f158f21eac4c0338"), cold_start),
+                0: both(push("reco", "699c379c97e75505c0b65240f158f21eac4c0338"), cold_start),
                 6: push("reco", "ddcef60935b26ff5949fa4b291c91d9b5bb286a7"),
             },
             after={3: usual_operations},
@@ -308,7 +170,7 @@ CHAINS: Mapping[str, tuple[Story, ...]] = {
             before={
                 0: push("ops", "93ad58304b32f5e9ab292b7ec2f110f8a214f35c"),
                 2: slow_operations,
-                9: _both(push("ops", "ed3b4e575a6aa86d6b6edcad664e9c3315ebd9a9"), refresh("ops")),
+                9: both(push("ops", "ed3b4e575a6aa86d6b6edcad664e9c3315ebd9a9"), refresh("ops")),
                 11: push("ops", "c66034af94700e40c504cfc8d737d7cee37d8f88"),
             },
             after={6: usual_operations},
@@ -355,92 +217,3 @@ CHAINS: Mapping[str, tuple[Story, ...]] = {
     ),
     "rights": (Story(name="09-rights", app="reco", repository="reco", setup=_rights_setup),),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exemption:
-    """A difference that is meant: where (globs over story, request path, note and place), and why."""
-
-    place: str
-    reason: str
-    story: str = "*"
-    request: str = "*"
-    note: str = "*"
-
-    def covers(self, story: str, call: Recorded, difference: str) -> bool:
-        place = difference.partition(": ")[0]
-        return (
-            fnmatchcase(story, self.story)
-            and fnmatchcase(call.path, self.request)
-            and fnmatchcase(call.note, self.note)
-            and fnmatchcase(place, self.place.replace("[", "[[]"))
-        )
-
-
-EXEMPTIONS: tuple[Exemption, ...] = (
-    Exemption(
-        place="$.status.summary.images",
-        request="*/sync",
-        story="03-*",
-        reason="pods that were ending just then; here they have ended",
-    ),
-    Exemption(
-        place="$.hosts",
-        request="*/resource-tree*",
-        reason="capacity and versions of the nodes; no client of ours reads them",
-    ),
-    Exemption(
-        place="$.nodes[Pod *].info[Node].value",
-        request="*/resource-tree*",
-        reason="the name of the machine",
-    ),
-    Exemption(
-        place="$.status.health.status",
-        request="*/sync",
-        story="0[27]-*",
-        reason="the answer repeats a health that lags by a tenth of a second, a race in the recording",
-    ),
-    Exemption(
-        place="$.metadata.annotations.kubectl.kubernetes.io/last-applied-configuration",
-        story="08-*",
-        reason="the sandbox's Rollouts run no analyses: a pause stands in for the analysis step",
-    ),
-    Exemption(
-        place="$.spec.strategy.canary.steps[1].*",
-        story="08-*",
-        reason="the sandbox's Rollouts run no analyses: a pause stands in for the analysis step",
-    ),
-    Exemption(
-        place="$.status.conditions[Paused].*",
-        story="08-*",
-        reason="the sandbox's Rollouts run no analyses: a pause stands in for the analysis step",
-    ),
-    Exemption(
-        place="*message",
-        story="08-*",
-        note="a*",
-        reason="the sandbox's Rollouts run no analyses: an abort stands in, without the metric in its message",
-    ),
-    Exemption(
-        place="$.status.summary.images",
-        story="04-*",
-        note="operation running",
-        reason="the image of the hook's pod; the sandbox runs no hooks",
-    ),
-    Exemption(
-        place="$.status.operationState.operation.sync.resources",
-        story="04-*",
-        note="after self-heal",
-        reason="names the Job that a hook left behind; the sandbox runs no hooks",
-    ),
-    Exemption(
-        place="$.status.operationState.operation.sync.syncStrategy",
-        story="04-*",
-        reason="says that it was a rollback by history number; a sync to the same revision stands in",
-    ),
-    Exemption(
-        place="$.metadata.generation",
-        request="/api/v1/applications*",
-        reason="counts the controller's own writes of the status; no client reads it",
-    ),
-)

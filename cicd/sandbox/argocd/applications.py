@@ -230,7 +230,10 @@ def _parse_application(manifest: Mapping[str, Any]) -> tuple[str, Object]:
         )
     policy = spec.get("syncPolicy")
     auto = policy.get("automated") if isinstance(policy, dict) else None
-    if isinstance(policy, dict) and isinstance(auto, dict):
+    for part in (policy, auto, source.get("helm"), source.get("directory")):
+        if part is not None and not isinstance(part, dict):
+            raise invalid(f"json: cannot unmarshal a part of the spec of {name}: an object is needed")
+    if isinstance(policy, dict) and auto:
         # Go leaves out what is false, and so do answers.
         spec = {**spec, "syncPolicy": {**policy, "automated": {k: v for k, v in auto.items() if v or k == "enabled"}}}
     return name, {**spec, "project": str(spec.get("project") or "default")}

@@ -90,7 +90,8 @@ def _differs(wanted: Any, live: Any, previous: Any) -> bool:
         if not isinstance(live, dict):
             return bool(wanted) or live is not None
         before = previous if isinstance(previous, dict) else {}
-        if any(key in live for key in before.keys() - wanted.keys()):
+        gone = [key for key in before.keys() - wanted.keys() if key in live]
+        if any(not isinstance(before[key], dict) or _differs({}, live[key], before[key]) for key in gone):
             return True
         return any(_differs(value, live.get(key), before.get(key)) for key, value in wanted.items())
     if isinstance(wanted, list):

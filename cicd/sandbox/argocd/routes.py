@@ -149,6 +149,10 @@ class Api:
         for name in _BOOLEANS:
             if call.fields.get(name) not in {None, True, False}:
                 raise invalid(f"json: cannot unmarshal field {name} into a bool")
+        for name in ("infos", "resources"):
+            value = call.fields.get(name) or []
+            if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+                raise invalid(f"json: cannot unmarshal field {name} into a list of objects")
         request = {**call.fields, "revision": call.text("revision")}
         return present(self._apps.sync(self.caller(call), call.path["name"], call.project, request))
 

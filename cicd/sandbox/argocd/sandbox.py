@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ from cicd.sandbox.argocd.wire import present
 from cicd.sandbox.kubernetes.cluster import Cluster, Object
 from cicd.sandbox.server import AppServer
 from headgate.clock import Clock
+
+log = logging.getLogger(__name__)
 
 _TICK_S = 0.02
 
@@ -118,7 +121,10 @@ class ArgoCdSandbox:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._controller.step()
+            try:
+                self._controller.step()
+            except Exception:  # an object that somebody broke by hand must not end the loop for all others
+                log.exception("a pass of the sandbox's Argo CD failed")
             self._clock.sleep(_TICK_S)
 
     def __enter__(self) -> Self:

@@ -71,7 +71,7 @@ class Streams:
                 event, app = item
                 if app["metadata"]["name"] in visible and _wanted(app, query):
                     result = {"type": event, "application": self._apps.presented(app)}
-                    line = {"result": select_fields(result, query.get("fields", ""))}
+                    line = select_fields({"result": result}, query.get("fields", ""))
                     yield json.dumps(line, separators=(",", ":")).encode() + b"\n"
         finally:
             self._stops.discard(stop)
