@@ -6,7 +6,7 @@ import re
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -83,29 +83,42 @@ def connect(
     """
     settings = find_service(app.config, service, environment)
     parse_key(settings.gitops.key)
-    analysis = build_analysis(app.config, settings, app.root, app.clock)
+    with ExitStack() as stack:
+        yield _connect(app, service, environment, settings, stack, environ)
+
+
+def _connect(
+    app: App,
+    service: str,
+    environment: str,
+    settings: ServiceConfig,
+    stack: ExitStack,
+    environ: Mapping[str, str] | None,
+) -> Connected:
+    analysis = build_analysis(app.config, settings, app.root, app.clock, stack)
     argocd = build_argocd(settings.argocd, app.clock, environ)
+    stack.callback(argocd.close)
     target = RolloutTarget(
         argocd, ResourceRef(namespace=settings.kubernetes.namespace, name=settings.kubernetes.rollout)
     )
-    with open_store(app, service, environment) as store:
-        lock = GitLock(store.git, f"{service}/{environment}", clock=app.clock)
-        engine = Engine(
-            service=service,
-            environment=environment,
-            store=store,
-            delivery=ArgoDelivery(argocd),
-            target=target,
-            analysis=analysis,
-            lock=lock,
-            settings=build_settings(settings),
-            clock=app.clock,
-            source=f"headgate://{app.config.project}/release",
-            record=_recorder(app),
-            say=say,
-            check=target.check_rights,
-        )
-        yield Connected(engine=engine, store=store, lock=lock)
+    store = stack.enter_context(open_store(app, service, environment))
+    lock = GitLock(store.git, f"{service}/{environment}", clock=app.clock)
+    engine = Engine(
+        service=service,
+        environment=environment,
+        store=store,
+        delivery=ArgoDelivery(argocd),
+        target=target,
+        analysis=analysis,
+        lock=lock,
+        settings=build_settings(settings),
+        clock=app.clock,
+        source=f"headgate://{app.config.project}/release",
+        record=_recorder(app),
+        say=say,
+        check=target.check_rights,
+    )
+    return Connected(engine=engine, store=store, lock=lock)
 
 
 @contextmanager
@@ -160,18 +173,29 @@ def build_settings(config: ServiceConfig) -> Settings:
     )
 
 
-def build_analysis(config: Config, settings: ServiceConfig, root: Path, clock: Clock) -> AnalysisByRole:
-    """The analysis of a service's steps; selectors are checked here, before anything begins."""
+def build_analysis(
+    config: Config, settings: ServiceConfig, root: Path, clock: Clock, stack: ExitStack
+) -> AnalysisByRole:
+    """The analysis of a service's steps; selectors are checked here, before anything begins.
+
+    Connections are closed with `stack`.
+    """
     strategy = settings.strategy.canary or settings.strategy.blue_green
     soak = settings.strategy.blue_green.soak if settings.strategy.blue_green else ()
     names = strategy.analysis if strategy else ()
     return AnalysisByRole(
-        steps=ThresholdAnalysis(tuple(_metric(name, config.analysis[name], settings, root, clock) for name in names)),
-        soak=ThresholdAnalysis(tuple(_metric(name, config.analysis[name], settings, root, clock) for name in soak)),
+        steps=ThresholdAnalysis(
+            tuple(_metric(name, config.analysis[name], settings, root, clock, stack) for name in names)
+        ),
+        soak=ThresholdAnalysis(
+            tuple(_metric(name, config.analysis[name], settings, root, clock, stack) for name in soak)
+        ),
     )
 
 
-def _metric(name: str, config: AnalysisConfig, settings: ServiceConfig, root: Path, clock: Clock) -> Metric:
+def _metric(
+    name: str, config: AnalysisConfig, settings: ServiceConfig, root: Path, clock: Clock, stack: ExitStack
+) -> Metric:
     for selector in (config.errors, config.total):
         parse_selector(render(selector, {"hash": "0", "role": "canary"}))
     policy = ThresholdPolicy(
@@ -184,14 +208,18 @@ def _metric(name: str, config: AnalysisConfig, settings: ServiceConfig, root: Pa
         inconclusive_limit=config.inconclusive_limit,
         consecutive_error_limit=config.consecutive_error_limit,
     )
-    return Metric(policy=policy, source=_source(config, settings, root, clock))
+    return Metric(policy=policy, source=_source(config, settings, root, clock, stack))
 
 
-def _source(config: AnalysisConfig, settings: ServiceConfig, root: Path, clock: Clock) -> MetricSource:
+def _source(
+    config: AnalysisConfig, settings: ServiceConfig, root: Path, clock: Clock, stack: ExitStack
+) -> MetricSource:
     retry = RetryPolicy(attempts=2, base_s=0.2, max_s=1.0)
 
     def client(url: str) -> HttpClient:
-        return HttpClient(url, timeout_s=_SCRAPE_TIMEOUT_S, clock=clock, retry=retry)
+        made = HttpClient(url, timeout_s=_SCRAPE_TIMEOUT_S, clock=clock, retry=retry)
+        stack.callback(made.close)
+        return made
 
     if config.source == "prometheus":
         return PrometheusSource(errors=config.errors, total=config.total, http=client(config.url or ""))
@@ -201,6 +229,7 @@ def _source(config: AnalysisConfig, settings: ServiceConfig, root: Path, clock: 
         kubeconfig=str(root / cluster.kubeconfig) if cluster.kubeconfig else None,
         context=cluster.context,
     )
+    stack.callback(pods.close)
     return OpenMetricsSource(errors=config.errors, total=config.total, pods=pods, connect=client)
 
 

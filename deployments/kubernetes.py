@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from deployments.analysis.ports import Pod
@@ -43,14 +46,20 @@ class KubernetesPods:
                 _request_timeout=self._timeout_s,
                 _preload_content=False,
             )
-            import json
-
             items = json.loads(answer.data)["items"]
+            answer.release_conn()
         except HeadgateError:
             raise
         except Exception as error:
             raise map_error(error, where) from error
         return tuple(sorted((pod for pod in map(parse_pod, items) if pod is not None), key=lambda pod: pod.name))
+
+    def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        api, self._api = self._api, None
+        if api is not None:
+            api.api_client.close()
+            api.api_client.rest_client.pool_manager.clear()
 
     def _connect(self) -> Any:
         if self._api is None:
@@ -63,7 +72,12 @@ class KubernetesPods:
                 ) from error
             try:
                 settings = client.Configuration()
-                config.load_config(config_file=self._kubeconfig, context=self._context, client_configuration=settings)
+                # Read here: the client's own default for $KUBECONFIG is fixed when it is imported.
+                file = self._kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+                if self._kubeconfig or os.environ.get("KUBECONFIG") or Path(file).exists():
+                    config.load_kube_config(config_file=file, context=self._context, client_configuration=settings)
+                else:
+                    config.load_incluster_config(client_configuration=settings)
             except Exception as error:
                 raise ConfigError(
                     mask(f"there is no usable kubeconfig: {error}"),

@@ -50,7 +50,9 @@ class OpenMetricsSource:
         found: tuple[dict[SeriesKey, float], dict[SeriesKey, float]],
     ) -> None:
         base, path = pod_url(pod)
-        client = self._clients.setdefault(base, self._connect(base))
+        client = self._clients.get(base)
+        if client is None:
+            client = self._clients[base] = self._connect(base)
         response = client.request("GET", path, headers={"Accept": "application/openmetrics-text,text/plain"})
         extra = {"pod": pod.name, "rollouts_pod_template_hash": arm.hash}
         for sample in parse_exposition(response.text, where=f"pod {pod.name}"):

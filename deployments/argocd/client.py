@@ -83,6 +83,10 @@ class ArgoCd:
             self._check(response, f"run {action}", action)
         return code == INVALID or (code is not None and code != DENIED)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def _call(self, request: Request, doing: str, right: str) -> Response:
         response = self._send(request)
         self._check(response, doing, right)

@@ -53,6 +53,11 @@ def is_gone(holder: Holder) -> bool:
     return _started(holder.pid) != holder.started
 
 
+def is_running(holder: Holder) -> bool:
+    """Whether the process certainly runs: same boot, same process namespace, and there it is. False when unknown."""
+    return bool(holder.machine) and holder.machine == _machine() and _started(holder.pid) == holder.started
+
+
 def _machine() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from deployments.gitops.holder import Holder, is_gone, parse_holder, this_process
+from deployments.gitops.holder import Holder, is_gone, is_running, parse_holder, this_process
 from deployments.gitops.identity import identity
 from deployments.gitops.trailers import parse_trailers
 from headgate.clock import Clock, format_timestamp, parse_timestamp
@@ -43,7 +43,8 @@ class LockInfo:
 class GitLock:
     """The lock `name` in the repository that `git` is a clone of (remote `origin`).
 
-    `ttl_s` is how long a lock lives without renewal. `gone` says whether a holder has certainly ended. Methods raise
+    `ttl_s` is how long a lock lives without renewal. `gone` and `running` say what is
+    certain of a holder. Methods raise
     `RemoteStateError` when Git fails, `LockHeldError` and `ConflictError` as they say.
     """
 
@@ -56,16 +57,18 @@ class GitLock:
         ttl_s: float = 60.0,
         holder: Holder | None = None,
         gone: Callable[[Holder], bool] = is_gone,
+        running: Callable[[Holder], bool] = is_running,
     ) -> None:
         self.ref = check_ref(f"refs/headgate/locks/{name}")
         self._git, self._clock, self._ttl_s, self._gone = git, clock, ttl_s, gone
+        self._running = running
         self._holder = holder or this_process()
         self._mine: LockInfo | None = None
 
     def acquire(self, purpose: str, *, wait_s: float = 0.0) -> LockInfo | None:
         """Take the lock and return what a dead or expired predecessor left, None when it was free.
 
-        Waits up to `wait_s` for a lock that is not renewed to expire; a holder that renews is alive, and
+        Waits up to `wait_s` for a lock that is not renewed to expire; for a holder that renews, or is seen to run,
         `LockHeldError` is raised at once.
         """
         started = self._clock.monotonic()
@@ -78,7 +81,7 @@ class GitLock:
                     return found
                 continue
             first = first or found
-            alive = found.commit != first.commit
+            alive = found.commit != first.commit or (found.process is not None and self._running(found.process))
             if alive or self._clock.monotonic() - started >= wait_s:
                 raise self._held(found)
             self._clock.sleep(min(1.0, self._ttl_s / 10))
