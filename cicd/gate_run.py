@@ -1,18 +1,13 @@
-"""Run the configured gates, and hand the verdict to everybody who waits for it.
-
-Files, the merge request and the event store only ever hear of the verdict; trouble with them never changes it.
-"""
+"""Run the configured gates and write their reports."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cicd.cli.context import App, say
+from cicd.cli.context import say
 from cicd.gate_context import GateContext
 from gates.report.code_quality import render_code_quality
 from gates.report.json_form import render_json
@@ -21,11 +16,9 @@ from gates.report.note import render_note
 from gates.report.text import render_text
 from gates.verdict import Outcome, Verdict, group
 from headgate.errors import ConfigError
-from observability.events import DeliveryEvent, Kind, event_id
 
 if TYPE_CHECKING:
     from cicd.config.model import Config, GatesConfig
-    from cicd.gitlab.port import Forge
     from gates.quality.runner import SuiteRunner
     from headgate.clock import Clock
 
@@ -122,9 +115,6 @@ _RUN: Mapping[str, Callable[[GatesConfig, Path, Clock, SuiteRunner | None], Verd
 }
 
 
-# -- reports -----------------------------------------------------------------------------------------------------------
-
-
 def check_writable(reports: Reports) -> None:
     """Make the folders of the reports, before the gates have taken their time. Raises `ConfigError`."""
     for target in (reports.folder, *(path.parent for path in (reports.junit, reports.code_quality) if path)):
@@ -149,7 +139,7 @@ def write_reports(verdict: Verdict, reports: Reports, context: GateContext) -> t
             (reports.folder / "verdict.txt", render_text(verdict, full=True) + "\n"),
             (reports.folder / "junit.xml", render_junit(verdict)),
             (reports.folder / "code-quality.json", render_code_quality(verdict)),
-            (reports.folder / "note.md", note(verdict, context)),
+            (reports.folder / "note.md", note_text(verdict, context)),
         ]
     for path, text in forms:
         try:
@@ -159,7 +149,7 @@ def write_reports(verdict: Verdict, reports: Reports, context: GateContext) -> t
     return tuple(path for path, _ in forms)
 
 
-def note(verdict: Verdict, context: GateContext) -> str:
+def note_text(verdict: Verdict, context: GateContext) -> str:
     """The text of the merge-request note."""
     return render_note(verdict, commit=context.commit or "", blob_url=context.blob_url, job_url=context.job_url)
 
@@ -175,97 +165,3 @@ def _unwritable(path: Path, error: OSError) -> ConfigError:
 def _described(context: GateContext) -> dict[str, str]:
     known = {"commit": context.commit, "merge_request": context.change, "job_url": context.job_url}
     return {key: value for key, value in known.items() if value}
-
-
-# -- the forge ---------------------------------------------------------------------------------------------------------
-
-
-def post(
-    verdict: Verdict, config: Config, context: GateContext, *, connect: Callable[[str, str], Forge] | None = None
-) -> None:
-    """Put the sticky note and one commit status per gate on the merge request.
-
-    Whatever goes wrong is a warning on stderr: the verdict, and the exit code that follows from it, stand.
-    """
-    if config.forge is None or context.merge_request is None:
-        missing = "no forge is configured" if config.forge is None else "this is no merge-request pipeline"
-        say(f"warning: nothing was posted: {missing}")
-        return
-    try:
-        if connect is None:
-            from cicd.gitlab.forge import connect as connect_gitlab
-
-            connect = connect_gitlab
-        forge = connect(config.forge.url, config.forge.project)
-    except Exception as error:  # noqa: BLE001 - see the docstring
-        say(f"warning: nothing was posted to {config.forge.url}: {error}")
-        return
-    with forge if isinstance(forge, AbstractContextManager) else nullcontext():
-        _attempt("the note", partial(forge.put_note, context.merge_request, _key(verdict), note(verdict, context)))
-        for gate in verdict.children if context.commit else ():
-            _attempt(f"the commit status of {gate.name}", partial(_set_status, forge, gate, context))
-
-
-def _set_status(forge: Forge, gate: Verdict, context: GateContext) -> None:
-    from cicd.gitlab.port import CommitState, CommitStatus
-
-    forge.set_status(
-        CommitStatus(
-            sha=context.commit or "",
-            name=f"headgate/{gate.name}",
-            state=CommitState.SUCCESS if gate.outcome is Outcome.PASS else CommitState.FAILED,
-            description=f"{gate.outcome.value}: {gate.message}",
-            target_url=context.job_url,
-            ref=context.branch,
-            pipeline_id=context.pipeline_id,
-        )
-    )
-
-
-def _attempt(what: str, action: Callable[[], object]) -> None:
-    try:
-        action()
-    except Exception as error:  # noqa: BLE001 - see the docstring of `post`
-        say(f"warning: {what} could not be posted: {error}")
-
-
-def _key(verdict: Verdict) -> str:
-    """Each set of gates has a note of its own: jobs that run one gate each must not overwrite one another's."""
-    return "-".join(["gate", *sorted(child.name for child in verdict.children)])
-
-
-# -- events ------------------------------------------------------------------------------------------------------------
-
-_EVENT_OUTCOMES = {Outcome.PASS: "success", Outcome.FAIL: "failure"}
-
-
-def events(verdict: Verdict, config: Config, context: GateContext, clock: Clock) -> Iterable[DeliveryEvent]:
-    """One `testsuiterun.finished` per gate. A run is told from another of the same commit by its job, else by time."""
-    now = clock.now()
-    for gate in verdict.children:
-        leaves = gate.leaves()
-        yield DeliveryEvent(
-            kind=Kind.GATE_FINISHED,
-            source=f"headgate://{config.project}/gate",
-            id=event_id("gate", config.project, gate.name, context.commit or "", context.job_id or now.isoformat()),
-            occurred_at=now,
-            subject=gate.name,
-            commit=context.commit,
-            committed_at=context.committed_at,
-            outcome=_EVENT_OUTCOMES.get(gate.outcome, "error"),
-            change=context.change,
-            url=context.job_url or None,
-            data={
-                "verdict": gate.outcome.value,
-                "checks": len(leaves),
-                "failed": sum(leaf.outcome is Outcome.FAIL for leaf in leaves),
-                "duration_s": gate.duration_s,
-            },
-        )
-
-
-def record(app: App, verdict: Verdict, context: GateContext) -> None:
-    """Append the events to the configured store; a failing store is a warning on stderr."""
-    from cicd.record import record as record_events
-
-    record_events(app, tuple(events(verdict, app.config, context, app.clock)))

@@ -54,7 +54,8 @@ def run(
     import os
 
     from cicd.gate_context import fetch_context
-    from cicd.gate_run import Reports, check_writable, post, record, run_gates, write_reports
+    from cicd.gate_publish import post, record
+    from cicd.gate_run import Reports, check_writable, run_gates, write_reports
 
     reports = Reports(folder=report_dir, junit=junit, code_quality=code_quality)
     context = fetch_context(app.root, os.environ, commit)

@@ -11,13 +11,12 @@ from typing import Any
 
 from gates.dags.cycles import find_cycle
 from gates.dags.expressions import Evaluator, TooMuchError
-from gates.dags.facts import SETTINGS, DagFacts, FileFacts, Finding, Presence
+from gates.dags.facts import FileFacts, Finding
+from gates.dags.settings import dag_facts
 from gates.dags.statements import Interpreter
-from gates.dags.values import UNKNOWN, Dag, DictValue, ModuleValue, Symbol, Task, TaskGroup
+from gates.dags.values import UNKNOWN, DictValue, ModuleValue, Symbol, Task, TaskGroup
 
-_PASSED_TO_TASKS = frozenset({"owner", "start_date", "retries"})
 _LONGEST_CHAIN = 12  # each import being followed takes about fifteen frames of the interpreter's stack
-_SCHEDULES = ("schedule", "schedule_interval", "timetable")
 
 
 def read_project(sources: Mapping[str, bytes], ignored: AbstractSet[str] = frozenset()) -> tuple[FileFacts, ...]:
@@ -276,7 +275,7 @@ class Project:
         )
 
     def facts(self, path: str) -> FileFacts:
-        dags = () if path in self._broken else tuple(_dag_facts(dag) for dag in self._files[path].dags)
+        dags = () if path in self._broken else tuple(dag_facts(dag) for dag in self._files[path].dags)
         unique = dict.fromkeys(self._findings[path])
         return FileFacts(path=path, dags=dags, findings=tuple(unique))
 
@@ -300,42 +299,3 @@ def _members(node: Task | TaskGroup) -> list[Task]:
             seen.add(id(current))
             waiting.extend(current.members)
     return found
-
-
-def _dag_facts(dag: Dag) -> DagFacts:
-    return DagFacts(
-        dag_id=dag.dag_id,
-        line=dag.line,
-        settings={name: _presence(dag, name) for name in SETTINGS},
-        tasks=len(dag.tasks),
-        conditional=dag.conditional,
-        repeated=dag.repeated,
-        called=dag.called,
-    )
-
-
-def _presence(dag: Dag, name: str) -> Presence:
-    """Whether a DAG sets `name`: itself, through default_args, or on every one of its tasks."""
-    if name == "schedule":
-        # schedule=None is a decision (only started by hand); it counts as set.
-        found = any(key in dag.keywords for key in _SCHEDULES)
-    else:
-        found = name != "owner" and _given(dag.keywords.get(name))
-    defaults = dag.keywords.get("default_args")
-    if not found and name in _PASSED_TO_TASKS:
-        found = isinstance(defaults, DictValue) and _given(defaults.items.get(name))
-        found = found or (bool(dag.tasks) and all(name in task.keywords for task in dag.tasks))
-    if found:
-        return Presence.SET
-    unclear = dag.open_keywords
-    if name in _PASSED_TO_TASKS:
-        unclear |= defaults is not None and (not isinstance(defaults, DictValue) or defaults.open)
-        unclear |= bool(dag.tasks) and all(name in task.keywords or task.open_keywords for task in dag.tasks)
-    return Presence.UNDECIDED if unclear else Presence.MISSING
-
-
-def _given(value: Any) -> bool:
-    """Whether a value says something: None, "" and [] do not, 0 does, and what is not known is taken to."""
-    if value is None or value == "":
-        return False
-    return bool(getattr(value, "items", True)) or bool(getattr(value, "open", False))

@@ -7,14 +7,14 @@ the expectations reported must be exactly those required, and an empty batch fai
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any
 
 from gates.quality.masking import shown
 from gates.quality.runner import Example, ExpectationResult, SuiteResult
 from gates.quality.suite import Expectation, Suite
+from gates.quality.wording import allowed_percent, describe, found_text, number, observed_text, short
 from gates.verdict import Location, Measurement, Outcome, Verdict, group
 
 MAX_EXAMPLES = 5
@@ -139,68 +139,8 @@ def _outcome(batch: Batch, expectation: Expectation, found: ExpectationResult) -
         return Outcome.ERROR, f"{domain}: the engine did not say whether it holds"
     if found.success and found.element_count == 0 and not batch.allow_empty:
         return Outcome.INCONCLUSIVE, f"{domain}: no row was looked at"
-    text = f"{domain}: {_found(batch, expectation, found)}"
+    text = f"{domain}: {found_text(expectation, found, batch.reveal)}"
     return (Outcome.PASS if found.success else Outcome.FAIL), text
-
-
-def _found(batch: Batch, expectation: Expectation, found: ExpectationResult) -> str:
-    wanted = describe(expectation)
-    if found.unexpected_count is not None and found.element_count is not None:
-        percent, limit = found.unexpected_percent or 0.0, _allowed_percent(expectation)
-        sign = "<=" if found.success else ">"
-        missing = f", {found.missing_count} null" if found.missing_count else ""
-        return (
-            f"{found.unexpected_count} of {found.element_count} rows unexpected{missing}: "
-            f"{percent:.4g} % {sign} {limit:.4g} %; expected {wanted}"
-        )
-    inequality = _inequality(expectation.kwargs, found)
-    if inequality:
-        return inequality
-    verb = "holds" if found.success else "violated"
-    seen = _observed(batch, expectation, found)
-    extra = f"; {_short(found.details)}" if found.details and not found.success and not expectation.columns else ""
-    return f"{verb}: {wanted}{f'; observed {seen}' if seen else ''}{extra}"
-
-
-# What these observe are types, counts and quantiles, not values of rows.
-_HARMLESS = ("of_type", "in_type_list", "quantile", "proportion", "count")
-
-
-def _observed(batch: Batch, expectation: Expectation, found: ExpectationResult) -> str:
-    """What was observed, as text; values of a column are masked as examples are. "" when nothing was reported."""
-    if found.observed is None:
-        return ""
-    if not expectation.columns or any(word in expectation.type for word in _HARMLESS):
-        return _short(found.observed)
-    return _short(shown(found.observed, expectation.columns, batch.reveal))
-
-
-def _inequality(kwargs: Mapping[str, Any], found: ExpectationResult) -> str:
-    """`observed < min_value` and its kin, for expectations that compare one number with bounds."""
-    observed = _number(found.observed)
-    exact = _number(kwargs.get("value"))
-    low = exact if exact is not None else _number(kwargs.get("min_value"))
-    high = exact if exact is not None else _number(kwargs.get("max_value"))
-    if observed is None or (low is None and high is None):
-        return ""
-    if found.success and low == high:
-        return f"{observed:.6g} == {low:.6g}"
-    if found.success:
-        return f"{'' if low is None else f'{low:.6g} <= '}{observed:.6g}{'' if high is None else f' <= {high:.6g}'}"
-    if low is not None and (observed < low or (observed == low and kwargs.get("strict_min"))):
-        return f"{observed:.6g} {'<' if observed < low else '<='} {low:.6g}"
-    if high is not None and (observed > high or (observed == high and kwargs.get("strict_max"))):
-        return f"{observed:.6g} {'>' if observed > high else '>='} {high:.6g}"
-    return ""
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _allowed_percent(expectation: Expectation) -> float:
-    mostly = _number(expectation.kwargs.get("mostly"))
-    return 0.0 if mostly is None else (1.0 - mostly) * 100
 
 
 def _measurement(batch: Batch, expectation: Expectation, found: ExpectationResult, source: str) -> Measurement | None:
@@ -209,36 +149,19 @@ def _measurement(batch: Batch, expectation: Expectation, found: ExpectationResul
     if found.unexpected_count is not None and found.element_count is not None:
         return Measurement(
             observed=round(found.unexpected_percent or 0.0, 6),
-            threshold=round(_allowed_percent(expectation), 6),
+            threshold=round(allowed_percent(expectation), 6),
             comparison="<=",
             unit="% unexpected",
             sample=found.element_count,
             source=source,
         )
-    observed = _number(found.observed)
+    observed = number(found.observed)
     return Measurement(
-        observed=_observed(batch, expectation, found) if observed is None else observed,
+        observed=observed_text(expectation, found, batch.reveal) if observed is None else observed,
         threshold=describe(expectation),
         comparison="in",
         source=source,
     )
-
-
-def describe(expectation: Expectation) -> str:
-    """What the expectation wants, in a few words: `values to be between (min_value=0, max_value=100)`."""
-    words = expectation.type.removeprefix("expect_").removeprefix("column_").replace("_", " ")
-    skipped = {"column", "column_A", "column_B", "column_list", "mostly", "result_format", "batch_id"}
-    arguments = ", ".join(
-        f"{key}={_short(value)}"
-        for key, value in expectation.kwargs.items()
-        if key not in skipped and value is not None
-    )
-    return f"{words} ({arguments})" if arguments else words
-
-
-def _short(value: Any, limit: int = 120) -> str:
-    text = "nothing" if value is None else " ".join(str(value).split())
-    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def _details(batch: Batch, expectation: Expectation, found: ExpectationResult, result: SuiteResult) -> tuple[str, ...]:
@@ -254,7 +177,7 @@ def _example(batch: Batch, expectation: Expectation, example: Example, result: S
     columns = expectation.columns
     label = " and ".join(columns) if columns else "value"
     value = f"{label} = {shown(example.value, columns, batch.reveal)}"
-    key = ", ".join(f"{name}={_short(item, 60)}" for name, item in example.key)
+    key = ", ".join(f"{name}={short(item, 60)}" for name, item in example.key)
     place = _place(batch.files, result.file_rows, example.row)
     return " ".join(part for part in (place, f"({key})" if key else "") if part) + (
         f": {value}" if place or key else value

@@ -16,7 +16,8 @@ import pytest
 from cicd.cli.main import main
 from cicd.config.model import Config
 from cicd.gate_context import GateContext, fetch_context, parse_context
-from cicd.gate_run import Reports, check_writable, events, post, run_gates, select
+from cicd.gate_publish import events, post
+from cicd.gate_run import Reports, check_writable, run_gates, select
 from cicd.gitlab.port import CommitStatus, DeploymentRecord, MergeRequest, NoteChange
 from gates.quality.runner import ExpectationResult, SuiteResult
 from gates.verdict import Outcome, Verdict, group
