@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cicd.demo.proof import Proof
-from cicd.demo.stage import BUCKET, Stage
+from cicd.demo.stage import BUCKET, JOB, Stage
 from headgate.git import Git
 
 if TYPE_CHECKING:
@@ -72,16 +72,18 @@ def play_bad_canary(stage: Stage) -> tuple[Proof, ...]:
     commit = stage.merge(request)
     stage.say(f"merged as {commit[:8]}; recommender 1.2.0 goes to a canary through Jenkins")
     delivery = stage.await_delivery(commit)
-    build = stage.world.jenkins.builds()[-1]
+    builds = stage.world.jenkins.job(JOB).builds
+    console = builds[-1].text() if builds else ""
+    result = builds[-1].result if builds else "no build"
     answered = _answered(stage, "recommender", "shop/recommender:1.2.0")
-    others = _answered(stage, "recommender", served)
-    stage.wait_until("more traffic", lambda: _answered(stage, "recommender", served) >= others + 200)
+    total = _answered(stage, "recommender")
+    stage.wait_until("more traffic", lambda: _answered(stage, "recommender") >= total + 200)
     return (
         _pipeline("GitLab shows the failed delivery", delivery, "failed"),
         Proof(
             claim="the Jenkins build failed with a verdict",
-            holds=build.result == "FAILURE" and "HEADGATE_EXIT=1" in build.console,
-            seen=f"{build.result}, {_last_line(build.console)}",
+            holds=result == "FAILURE" and "HEADGATE_EXIT=1\n" in console,
+            seen=f"{result}, {next((line for line in console.splitlines() if 'HEADGATE_EXIT=' in line), 'no exit code')}",
         ),
         _history(stage, releases=releases + 1, reverts=reverts + 1, version="1.2.0"),
         _runs(stage, "recommender", served),
@@ -98,8 +100,9 @@ def play_blue_green(stage: Stage) -> tuple[Proof, ...]:
     """From the command line: preview, analysis, switch, soak."""
     releases, reverts = _counts(stage)
     before = _active_hash(stage)
-    stage.say("headgate release start catalogue --env prod --version 2.0.0")
-    done = stage.headgate("release", "start", "catalogue", "--env", "prod", "--version", "2.0.0")
+    command = ("release", "start", "catalogue", "--env", "prod", "--version", "2.0.0")
+    stage.say(f"headgate {' '.join(command)}")
+    done = stage.headgate(*command, "--source-commit", stage.git.rev_parse("origin/main"))
     after = _active_hash(stage)
     return (
         Proof(
@@ -234,10 +237,10 @@ def _history(stage: Stage, *, releases: int, reverts: int, version: str) -> Proo
     )
 
 
-def _answered(stage: Stage, service: str, image: str) -> int:
-    """Requests of users that this version has answered so far."""
+def _answered(stage: Stage, service: str, image: str | None = None) -> int:
+    """Requests of users that this version (None: any) has answered so far."""
     answered = stage.world.kubernetes.traffic.answered(service).values()
-    return sum(item.total for item in answered if item.image == image)
+    return sum(item.total for item in answered if image in (None, item.image))
 
 
 def _active_hash(stage: Stage) -> str:

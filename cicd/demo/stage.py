@@ -19,8 +19,11 @@ from cicd.sandbox.kubernetes.cluster import Ref
 from cicd.sandbox.kubernetes.workloads import Behaviour
 from cicd.sandbox.world import World, job_path
 from headgate import process
+from headgate.clock import parse_timestamp
 from headgate.errors import ConfigError, RemoteStateError, RemoteTimeoutError
 from headgate.git import Git, clone
+from observability.events import DeliveryEvent, Kind, event_id
+from observability.store import open_store
 
 if TYPE_CHECKING:
     import gitlab
@@ -78,6 +81,31 @@ class Stage:
         self._create_applications()
         clone(str(self.platform_repository), self.clone)
         self.git = Git(path=self.clone, extra_env=IDENTITY)
+        self._record_first_versions()
+
+    def _record_first_versions(self) -> None:
+        """What is live before the story begins, so that the metrics have a baseline to count from."""
+        pushed = self.headgate("dags", "push", "--env", "staging")
+        if pushed.returncode != 0:
+            raise RemoteStateError("the first delivery of DAGs failed", where=str(self.clone), next_step=pushed.stderr)
+        commit = self.git.rev_parse("main")
+        committed_at = parse_timestamp(self.git.run("show", "--no-patch", "--format=%cI", commit).strip())
+        open_store(self.store, clock=self.world.clock).append(
+            DeliveryEvent(
+                kind=Kind.SERVICE_DEPLOYED,
+                source="headgate/demo",
+                id=event_id("demo", service, "1.0.0"),
+                occurred_at=self.world.clock.now(),
+                subject=service,
+                service=service,
+                environment="prod",
+                commit=commit,
+                committed_at=committed_at,
+                outcome="success",
+                data={"version": "1.0.0"},
+            )
+            for service in APPLICATIONS
+        )
 
     def _create_projects(self) -> None:
         gitlab_sandbox = self.world.gitlab
@@ -93,6 +121,9 @@ class Stage:
             "https://argocd.example.com": self.world.argocd.url,
             "git@gitlab.example.com:shop/env.git": str(self.environment_repository),
             "sqlite:///.headgate/events.db": self.store,
+            # Traffic on the sandbox is dense and its servers are near: shorter looks give the same evidence.
+            "interval_s: 2": "interval_s: 1",
+            "deadline_s: 1800": "deadline_s: 1800\n          poll_s: 0.3",
         }
         target = self.world.root / "templates" / "platform"
         project = gitlab_sandbox.create_project(
@@ -106,9 +137,13 @@ class Stage:
         return target
 
     def _create_job(self) -> None:
-        jenkinsfile = (self.world.root / "templates" / "platform" / "Jenkinsfile").read_text(encoding="utf-8")
+        """The delivery job, with the parameters that its Jenkinsfile declares; tokens are Jenkins credentials."""
+        environment = dict(self.job_environment)
+        for variable in ("HEADGATE_GITLAB_TOKEN", "HEADGATE_ARGOCD_TOKEN"):
+            self.world.jenkins.credentials[variable.lower().replace("_", "-")] = environment.pop(variable)
+        jenkinsfile = self.world.root / "templates" / "platform" / "Jenkinsfile"
         self.world.jenkins.create_job(
-            JOB, jenkinsfile=jenkinsfile, repo=str(self.platform_repository), environment=self.job_environment
+            JOB, jenkinsfile=jenkinsfile, repo=str(self.platform_repository), environment=environment
         )
 
     def _create_applications(self) -> None:

@@ -17,6 +17,8 @@ from cicd.sandbox.jenkins.sandbox import JenkinsSandbox
 from cicd.sandbox.kubernetes.sandbox import KubernetesSandbox
 from headgate.clock import Clock, SystemClock
 
+REQUESTS_PER_S = 400.0
+
 
 class World:
     """All servers of the sandbox; `root` keeps repositories, clones and logs, and stays when the servers stop.
@@ -30,7 +32,7 @@ class World:
         self.clock = clock or SystemClock()
         self._stack = contextlib.ExitStack()
         root.mkdir(parents=True, exist_ok=True)
-        self.kubernetes = KubernetesSandbox(self.clock)
+        self.kubernetes = KubernetesSandbox(self.clock, rate=REQUESTS_PER_S, preview_rate=REQUESTS_PER_S / 2)
         self.argocd = ArgoCdSandbox(self.kubernetes.cluster, self.clock)
         self.gitlab = GitLabSandbox(root / "gitlab", self.clock)
         self.jenkins = JenkinsSandbox(root / "jenkins", self.clock)
