@@ -24,9 +24,12 @@ _INSTALL = "Install Headgate with its extra `quality`, or look at what the engin
 
 
 class ReferenceRunner:
-    """A `SuiteRunner` that starts `gates.quality.worker`."""
+    """A `SuiteRunner` that starts `worker`, a module run with `python -m` (see `gates.quality.worker`)."""
 
     name = "great_expectations"
+
+    def __init__(self, *, worker: str = "gates.quality.worker") -> None:
+        self._worker = worker
 
     def run(self, jobs: Sequence[SuiteJob], *, timeout_s: float) -> Mapping[str, SuiteResult]:
         """Results by job name. A worker that crashes, hangs or leaves no complete result is an error of every job."""
@@ -36,7 +39,7 @@ class ReferenceRunner:
             target = Path(folder) / "result.json"
             done = process.run(
                 # -P: a module in the current folder must not stand in for one of the engine's.
-                [sys.executable, "-P", "-m", "gates.quality.worker"],
+                [sys.executable, "-P", "-m", self._worker],
                 timeout_s=timeout_s,
                 cwd=Path(folder),
                 env=_environment(),

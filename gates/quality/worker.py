@@ -29,7 +29,7 @@ def main() -> int:
     job = json.load(sys.stdin)
     # Whatever is printed from here on, by whichever library, must not end up where a result is read.
     os.dup2(2, 1)
-    _forbid_network()
+    forbid_network()
     engine, run_suite = _load_engine()
     suites = [run_suite(task) for task in job["suites"]]
     document = {"version": RESULT_VERSION, "engine": engine, "suites": suites}
@@ -40,7 +40,7 @@ def main() -> int:
     return 0
 
 
-def _forbid_network() -> None:
+def forbid_network() -> None:
     """Make every connection attempt of this process fail: the data is local, and nothing may be told to anybody."""
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:

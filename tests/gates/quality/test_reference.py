@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from gates.quality.reference import ReferenceRunner, parse_result
 from gates.quality.runner import ExpectationResult, SuiteJob, SuiteResult
 from gates.quality.suite import parse_suite
+from headgate import process
 
 MAILS = ["alice@example.com", "nobody", None, "bob@example.com", "x@y.z"]
 ENTRIES: list[dict[str, Any]] = [
@@ -136,6 +138,27 @@ def test_no_jobs_start_no_engine() -> None:
 def test_a_worker_that_takes_too_long_is_an_error_of_every_suite(tmp_path: Path) -> None:
     result = ReferenceRunner().run([job("a", (tmp_path / "x.csv",), [])], timeout_s=0.05)
     assert result["a"].error == "the suites were not done within 0.05 s"
+
+
+@pytest.mark.parametrize(
+    ("worker", "said"),
+    [
+        # `this` ends with status 0 and leaves nothing, as an import of the engine that ends the interpreter does.
+        ("this", "the engine left no result (status 0): nothing printed"),
+        ("no_such_module", "No module named no_such_module"),
+    ],
+)
+def test_a_worker_must_leave_a_result_whatever_its_status(worker: str, said: str) -> None:
+    result = ReferenceRunner(worker=worker).run([job("a", (), []), job("b", (), [])], timeout_s=60.0)
+    assert sorted(result) == ["a", "b"]
+    assert all(said in found_.error and found_.fix for found_ in result.values())
+
+
+def test_the_worker_cannot_use_the_network() -> None:
+    code = "from gates.quality import worker as w; w.forbid_network(); import socket; socket.create_connection(('127.0.0.1', 9))"
+    done = process.run([sys.executable, "-c", code], timeout_s=60.0)
+    assert done.returncode == 1
+    assert "the data quality worker does not use the network" in done.stderr
 
 
 GOOD: dict[str, Any] = {"name": "a", "row_count": 1, "results": [{"index": 0, "success": True}]}
