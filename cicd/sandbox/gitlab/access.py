@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from cicd.sandbox.gitlab.instance import Instance
 from cicd.sandbox.gitlab.model import MergeRequest, ProjectRecord, Role, Token, User
 from cicd.sandbox.routing import Call, Handler, paginate
+from headgate.errors import HeadgateError
 
 _MOST_PER_PAGE = 100
 _DEFAULT_PER_PAGE = 20
@@ -84,6 +85,8 @@ class Guard:
                 return handler(Asked(call=call, user=token.user, token=token))
             except Refusal as refusal:
                 return JSONResponse(refusal.body, status_code=refusal.status)
+            except HeadgateError as error:  # a name that Git does not take, for instance
+                return JSONResponse({"message": f"400 Bad request - {error.what}"}, status_code=400)
 
         return guarded
 

@@ -29,6 +29,7 @@ class RepositoryApi:
         guard = self._guard
         router.add("GET", "/api/v4/version", guard(lambda _: JSONResponse(VERSION), role=Role.GUEST))
         router.add("GET", "/api/v4/user", guard(self._me, role=Role.GUEST))
+        router.add("GET", "/api/v4/personal_access_tokens/self", guard(self._token, role=Role.GUEST))
         router.add("GET", "/api/v4/users", guard(self._users))
         router.add("GET", "/api/v4/projects", guard(self._projects))
         router.add("GET", "/api/v4/projects/{project}", guard(self._project, job_token=True))
@@ -46,6 +47,20 @@ class RepositoryApi:
 
     def _me(self, asked: Asked) -> Response:
         return JSONResponse(self._shapes.current_user(asked.user))
+
+    @staticmethod
+    def _token(asked: Asked) -> Response:
+        return JSONResponse(
+            {
+                "id": asked.user.id,
+                "name": asked.user.username,
+                "revoked": False,
+                "scopes": sorted(asked.token.scopes),
+                "user_id": asked.user.id,
+                "active": True,
+                "expires_at": None,
+            }
+        )
 
     def _users(self, asked: Asked) -> Response:
         wanted = asked.call.value("username")

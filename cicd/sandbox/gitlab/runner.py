@@ -16,7 +16,6 @@ from cicd.sandbox.gitlab.schedule import next_job
 from cicd.sandbox.gitlab.variables import expand, job_variables
 from cicd.sandbox.globs import glob_pattern
 from cicd.sandbox.shell import ShellRun
-from headgate.errors import HeadgateError
 
 _MASK = "[MASKED]"
 _PASSED_ON = ("LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -44,7 +43,8 @@ class Runner:
 
     def start(self) -> None:
         for thread in self._threads:
-            thread.start()
+            if thread.ident is None:
+                thread.start()
 
     def stop(self) -> None:
         with self._instance.changing():
@@ -114,7 +114,7 @@ class Runner:
         clean = True
         try:
             status = self._execute(project, pipeline, job, spec, token.value, folder)
-        except (HeadgateError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a job does, the runner goes on with the next
             status, clean = None, False
             self._write_trace(project, job, f"ERROR: Job failed (system failure): {error}\n")
         finally:

@@ -94,7 +94,8 @@ class Controller:
 
     def start(self) -> None:
         for thread in self._threads:
-            thread.start()
+            if thread.ident is None:
+                thread.start()
 
     def stop(self) -> None:
         with self.lock:

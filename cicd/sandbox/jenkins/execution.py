@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cicd.sandbox.globs import glob_pattern
-from cicd.sandbox.jenkins.groovy import JenkinsfileError
 from cicd.sandbox.jenkins.jenkinsfile import Parameter, PipelineFile, Setting, Step, parse_jenkinsfile
 from cicd.sandbox.shell import ShellRun
-from headgate.errors import HeadgateError
 from headgate.git import clone
 
 JENKINSFILE = "Jenkinsfile"
@@ -71,7 +69,7 @@ class Execution:
         try:
             pipeline = self._prepare(repo, branch, jenkinsfile, workspace)
             result = self._pipeline(pipeline, workspace)
-        except (HeadgateError, JenkinsfileError, OSError, _Failed) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a build does, the controller goes on with the next
             self._say(str(error))
             result = "ABORTED" if self._aborted else "FAILURE"
         shutil.rmtree(workspace, ignore_errors=True)

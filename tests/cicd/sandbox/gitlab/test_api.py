@@ -166,3 +166,13 @@ def test_a_deployment_changes_once(world: World) -> None:
         ask(world, f"{PROJECT}/deployments/{number}", "PUT", json={"status": "success"}).json()["status"] == "success"
     )
     assert ask(world, f"{PROJECT}/deployments/{number}", "PUT", json={"status": "failed"}).status_code == 400
+
+
+def test_a_token_tells_its_scopes(world: World) -> None:
+    reading = {"PRIVATE-TOKEN": world.sandbox.token("reader", "read_api", "read_user")}
+    assert ask(world, "/personal_access_tokens/self", headers=reading).json()["scopes"] == ["read_api", "read_user"]
+
+
+@pytest.mark.parametrize("ref", ["..", "--help", "a b", "refs/heads/x..y"])
+def test_names_that_git_does_not_take(world: World, ref: str) -> None:
+    assert ask(world, f"{PROJECT}/repository/commits", params={"ref_name": ref}).status_code in (400, 404)

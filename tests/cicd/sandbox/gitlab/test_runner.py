@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cicd.sandbox.gitlab.model import Pipeline
-from cicd.sandbox.gitlab.sandbox import Variable
+from cicd.sandbox.gitlab.sandbox import GitLabSandbox, Variable
 from tests.testing.gitlab import World, running_gitlab
 
 
@@ -189,3 +190,24 @@ def test_nothing_of_a_job_is_left_in_the_builds_folder(world: World, tmp_path: P
     pipeline = run(world, f"job: {{script: ['echo $CI_PROJECT_DIR > {tmp_path}/where']}}")
     assert pipeline.status == "success"
     assert not Path((tmp_path / "where").read_text().strip()).exists()
+
+
+def test_stopping_ends_running_jobs_with_their_children(tmp_path: Path) -> None:
+    script = f"echo $$ > {tmp_path}/pid; sleep 300"
+    with running_gitlab(tmp_path, {"README": "shop\n"}) as world:
+        run(world, json.dumps({"job": {"script": script}}), wait=False)
+        world.sandbox.wait_for(
+            lambda: bool((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()), timeout_s=20
+        )
+    with pytest.raises(ProcessLookupError):
+        os.killpg(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_starting_and_stopping_twice_is_harmless(tmp_path: Path) -> None:
+    sandbox = GitLabSandbox(tmp_path)
+    sandbox.stop()
+    sandbox = GitLabSandbox(tmp_path)
+    sandbox.start()
+    sandbox.start()
+    sandbox.stop()
+    sandbox.stop()
