@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 import posixpath
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 
 from cicd.dags.model import Kind, Placement
+
+_RELATIVE = re.compile(rb"\bfrom[\s\\]*\.")
+_WORD = re.compile(r"\w+")
 
 
 def place(sources: Mapping[str, bytes], roots: Iterable[str] = ()) -> Mapping[str, Placement]:
@@ -19,7 +23,11 @@ def place(sources: Mapping[str, bytes], roots: Iterable[str] = ()) -> Mapping[st
     A file that cannot be parsed counts as importing nothing. Files of one import cycle share a level.
     """
     known = frozenset(sources)
-    imports = {path: _imports(path, text, known, tuple(roots)) for path, text in sources.items()}
+    names = {part.removesuffix(".py") for path in known for part in path.split("/")}
+    imports = {
+        path: _imports(path, text, known, tuple(roots)) if _mentions(text, names) else frozenset[str]()
+        for path, text in sources.items()
+    }
     imported = frozenset().union(*imports.values()) if imports else frozenset()
     levels = _levels(imports)
     return MappingProxyType(
@@ -54,7 +62,7 @@ def _imports(path: str, text: bytes, known: AbstractSet[str], roots: tuple[str, 
         return frozenset()
     package = posixpath.dirname(path).split("/") if "/" in path else []
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 found |= _absolute(alias.name, known, roots)
@@ -65,6 +73,25 @@ def _imports(path: str, text: bytes, known: AbstractSet[str], roots: tuple[str, 
             for name in (base, *(".".join(filter(None, (base, alias.name))) for alias in node.names)):
                 found |= _files(name, known) if node.level else _absolute(name, known, roots)
     return frozenset(found - {path})
+
+
+def _mentions(text: bytes, names: AbstractSet[str]) -> bool:
+    """Whether a file can import a changed one: it has a relative import, or the name of one as a word. Saves parsing."""
+    if _RELATIVE.search(text):
+        return True
+    return not names.isdisjoint(_WORD.findall(text.decode("utf-8", "replace")))
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Every statement at any depth; expressions, which hold no imports, are most of a tree and are left out."""
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, block, ())
+            todo.extend(inner if isinstance(inner, list) else ())
+        if isinstance(node, ast.stmt):
+            yield node
 
 
 def _base(node: ast.ImportFrom, package: list[str]) -> str | None:

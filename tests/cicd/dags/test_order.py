@@ -32,6 +32,11 @@ def kinds(sources: dict[str, str]) -> dict[str, Kind]:
         "from . import lib\nfrom .lib.tables import ORDERS",
         "def late():\n    import lib.tables",
         "try:\n    import lib.tables\nexcept ImportError:\n    pass",
+        "try:\n    pass\nexcept ImportError:\n    import lib.tables",
+        "if True:\n    pass\nelse:\n    with a as b: import lib.tables",
+        "match x:\n    case 1:\n        import lib.tables",
+        "class A:\n    async def f(self):\n        for i in x: pass; import lib.tables",
+        "from\\\n  .\\\n  lib import tables",
     ],
 )
 def test_what_a_dag_imports_arrives_before_it(statement: str) -> None:
