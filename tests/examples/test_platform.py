@@ -188,8 +188,8 @@ def test_templates_use_only_what_every_helm_renders_alike() -> None:
     ("variables", "changed", "jobs"),
     [
         ({"CI_PIPELINE_SOURCE": "merge_request_event"}, ["services/recommender/VERSION"], ["gate"]),
-        ({"CI_COMMIT_BRANCH": "main"}, ["dags/shop_ingest.py"], ["dags"]),
-        ({"CI_COMMIT_BRANCH": "main"}, ["services/recommender/VERSION"], ["dags", "recommender"]),
+        ({"CI_COMMIT_BRANCH": "main"}, ["dags/shop_ingest.py"], ["merged", "dags"]),
+        ({"CI_COMMIT_BRANCH": "main"}, ["services/recommender/VERSION"], ["merged", "dags", "recommender"]),
         ({"CI_COMMIT_BRANCH": "feature"}, ["README.md"], []),
     ],
 )
