@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -200,12 +201,22 @@ class GitLabForge:
     # commit statuses
 
     def set_status(self, status: CommitStatus) -> None:
+        if status.pipeline_id is not None:
+            # The branch is left out: with it GitLab does not find a merge request's pipeline, which has its own ref.
+            status = replace(status, ref=None)
+            try:
+                self._settle_status(status)
+                return
+            except NotFoundError:
+                status = replace(status, pipeline_id=None)
+        self._settle_status(status)
+
+    def _settle_status(self, status: CommitStatus) -> None:
         path = f"/statuses/{status.sha}"
-        description = mask(status.description)[:_DESCRIPTION_LIMIT]
         data = {
             "state": status.state.value,
             "name": status.name,
-            "description": description,
+            "description": mask(status.description)[:_DESCRIPTION_LIMIT],
             "target_url": status.target_url or None,
             "ref": status.ref,
             "pipeline_id": status.pipeline_id,
@@ -219,15 +230,12 @@ class GitLabForge:
             posted = True
             try:
                 self._api.post(path, {name: value for name, value in data.items() if value is not None})
+            except NotFoundError:
+                raise
             except RemoteStateError as refusal:
                 # 400 "Cannot transition status via :run from :running": it is already so, or it has moved on.
-                if self._current_state(status) == status.state:
-                    return True
-                raise ConflictError(
-                    f"commit status {status.name!r} cannot become {status.state}: {refusal.what}",
-                    where=refusal.where,
-                    next_step="Another job reports under the same name; give each its own.",
-                ) from refusal
+                if self._current_state(status) != status.state:
+                    raise _refused(status, refusal) from refusal
             return True
 
         self._settle(settle, f"commit {status.sha[:12]}")
@@ -314,6 +322,14 @@ class GitLabForge:
         raise ConflictError(
             "it keeps changing while it is being written", where=what, next_step="Run the same command again."
         )
+
+
+def _refused(status: CommitStatus, refusal: RemoteStateError) -> ConflictError:
+    return ConflictError(
+        f"commit status {status.name!r} cannot become {status.state}: {refusal.what}",
+        where=refusal.where,
+        next_step="Another job reports under the same name; give each its own.",
+    )
 
 
 def _read(model: type[F], payload: Mapping[str, Any]) -> F:

@@ -39,8 +39,10 @@ class CommitStatus:
     """The state of one gate on one commit.
 
     `name` is the key: a later status of that name replaces this one. `description` is cut to 255 characters.
-    `pipeline_id` is the pipeline to attach to (CI_PIPELINE_ID); without it GitLab may open a second, external pipeline
-    beside that of the merge request. `ref` is the branch, None lets GitLab find one. `target_url` may be empty.
+    `pipeline_id` is the pipeline to attach to (CI_PIPELINE_ID), `ref` is ignored then; if GitLab does not find it for
+    the commit (a merged-results pipeline belongs to another commit), its newest pipeline is taken. Without `pipeline_id`,
+    `ref` None lets GitLab take the newest pipeline, and a branch name one of the branch, never that of the merge request.
+    `target_url` may be empty.
     """
 
     sha: str

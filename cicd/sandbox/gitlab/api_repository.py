@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 
 from cicd.sandbox.gitlab.access import Asked, Guard, Refusal, listing, required
 from cicd.sandbox.gitlab.instance import Instance
-from cicd.sandbox.gitlab.model import Job, Pipeline, ProjectRecord, Role
+from cicd.sandbox.gitlab.model import Job, Pipeline, ProjectRecord, Role, User
 from cicd.sandbox.gitlab.repository import Commit
 from cicd.sandbox.gitlab.shapes import Shapes
 from cicd.sandbox.routing import Router
@@ -133,25 +133,27 @@ class RepositoryApi:
         sha = self._read(project, call.args["sha"]).sha
         with self._instance.changing():
             pipeline = self._pipeline_for(project, sha, asked)
-            job = self._transition(pipeline, call.value("name") or call.value("context") or "default", state)
+            name = call.value("name") or call.value("context") or "default"
+            job = self._transition(pipeline, name, state, asked.user)
             job.description = call.value("description") or job.description
             job.target_url = call.value("target_url") or job.target_url
-            job.author = asked.user
             self._instance.update_pipeline(pipeline)
             return JSONResponse(self._shapes.status(pipeline, job), status_code=201)
 
     def _pipeline_for(self, project: ProjectRecord, sha: str, asked: Asked) -> Pipeline:
-        wanted = asked.call.value("pipeline_id")
-        # Without a ref GitLab takes a branch that holds the commit: a merge request's pipeline has another ref, so
-        # that such a status lands in an external pipeline beside it.
-        ref = asked.call.value("ref").removeprefix("refs/heads/") or project.repository.branch_of(sha)
-        if ref is None:
-            raise Refusal(404, "404 References for commit Not Found")
+        """The newest pipeline of the commit that has the ref and the id, as far as they are given; else an external one.
+
+        A merge request's pipeline has a ref of its own: with the branch as ref a status lands beside it.
+        """
+        wanted, ref = asked.call.value("pipeline_id"), asked.call.value("ref")
         for pipeline in reversed(project.pipelines):
-            if pipeline.sha == sha and (str(pipeline.id) == wanted if wanted else pipeline.ref == ref):
+            if pipeline.sha == sha and ref in ("", pipeline.ref) and wanted in ("", str(pipeline.id)):
                 return pipeline
+        ref = ref or project.repository.branch_of(sha) or ""
+        if not ref:
+            raise Refusal(404, "404 References for commit Not Found")
         if wanted:
-            raise Refusal(404, "404 Pipeline Not Found")
+            raise Refusal(404, "404 Pipeline for pipeline_id, sha and ref Not Found")
         now = self._instance.now()
         pipeline = Pipeline(
             id=self._instance.new_id(),
@@ -167,11 +169,12 @@ class RepositoryApi:
         project.pipelines.append(pipeline)
         return pipeline
 
-    def _transition(self, pipeline: Pipeline, name: str, state: str) -> Job:
+    def _transition(self, pipeline: Pipeline, name: str, state: str, user: User) -> Job:
         held = [job for job in pipeline.jobs if job.external and job.name == name and not job.retried]
         current = held[-1] if held else None
         now = self._instance.now()
-        if current is not None and current.status in ("pending", "running"):
+        # Another user's unfinished status of that name is not taken over either.
+        if current is not None and current.status in ("pending", "running") and current.author is user:
             refused = state == current.status or state == "pending"
             if refused:
                 event = _EVENTS[state]
@@ -184,7 +187,7 @@ class RepositoryApi:
         else:
             if current is not None:
                 current.retried = True  # a finished status is not changed: a new one takes its place
-            job = Job(id=self._instance.new_id(), name=name, stage=_EXTERNAL_STAGE, created_at=now)
+            job = Job(id=self._instance.new_id(), name=name, stage=_EXTERNAL_STAGE, created_at=now, author=user)
             pipeline.jobs.append(job)
         job.status = state
         job.started_at = job.started_at or (now if state != "pending" else None)

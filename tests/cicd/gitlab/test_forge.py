@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ from headgate.errors import (
     UnreachableError,
 )
 from headgate.secrets import Secret
-from tests.testing.gitlab import World, running_gitlab
+from tests.testing.gitlab import CI, World, running_gitlab
 
 NOTES = r"/notes$"
 
@@ -190,6 +191,24 @@ def test_a_status_whose_answer_was_lost_is_not_sent_again(world: World, iid: int
 def test_a_status_on_an_unknown_commit(world: World) -> None:
     with world.forge() as forge, pytest.raises(NotFoundError):
         forge.set_status(CommitStatus(sha="0" * 40, name="headgate/unit", state=CommitState.SUCCESS))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_status_joins_the_pipeline_of_the_merge_request(tmp_path: Path, known: bool) -> None:
+    with running_gitlab(tmp_path, {".gitlab-ci.yml": CI}) as world:
+        sha = world.push({"a": "a"}, "Change")
+        with world.client() as client:
+            project = client.projects.get(world.project.path)
+            project.mergerequests.create({"source_branch": "feature", "target_branch": "main", "title": "Change"})
+        number = world.project.pipelines()[-1].id if known else 987654
+        status = CommitStatus(
+            sha=sha, name="headgate/unit", state=CommitState.FAILED, ref="feature", pipeline_id=number
+        )
+        with world.forge() as forge:
+            forge.set_status(status)
+        world.sandbox.wait_idle()
+        assert [pipeline.source for pipeline in world.project.pipelines()] == ["merge_request_event"]
+        assert world.project.pipelines()[-1].status == "failed"
 
 
 # merge requests and deployments

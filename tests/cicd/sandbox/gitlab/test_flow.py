@@ -121,7 +121,7 @@ def test_a_failed_status_posted_to_the_pipeline_blocks_the_merge(world: World) -
         project = client.projects.get("shop/data-platform")
         request = project.mergerequests.get(iid)
         commit = project.commits.get(request.sha)
-        commit.statuses.create({"state": "failed", "name": "beside"})
+        commit.statuses.create({"state": "failed", "name": "beside", "ref": "one"})
         assert project.mergerequests.get(iid).detailed_merge_status == "mergeable"
         assert [p.source for p in project.pipelines.list(get_all=True)] == ["external", "merge_request_event"]
         commit.statuses.create({"state": "failed", "name": "gate", "pipeline_id": request.head_pipeline["id"]})
