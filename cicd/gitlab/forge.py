@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import TYPE_CHECKING, Literal, Self
 
 from cicd.gitlab.api import GitLabApi
 from cicd.gitlab.deployments import ExistingDeployment, decide_deployment
 from cicd.gitlab.errors import ACCESS_ADVICE
 from cicd.gitlab.note import ExistingNote, build_body, decide_note
+from cicd.gitlab.payloads import DeploymentData, MergeRequestData, NoteData, StatusData, UserData, parse
 from cicd.gitlab.port import CommitStatus, DeploymentRecord, DeploymentState, MergeRequest, NoteChange
 from headgate.clock import Clock, SystemClock
 from headgate.errors import (
@@ -25,7 +24,6 @@ from headgate.errors import (
     ConflictError,
     NotFoundError,
     RemoteStateError,
-    ServerFaultError,
     TransportError,
 )
 from headgate.secrets import Secret, mask, read_secret
@@ -35,60 +33,6 @@ if TYPE_CHECKING:
 
 _DESCRIPTION_LIMIT = 255
 _WRITE_ATTEMPTS = 3
-
-
-class _Foreign(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-F = TypeVar("F", bound=_Foreign)
-
-
-class _User(_Foreign):
-    id: int
-    username: str = ""
-
-
-class _Note(_Foreign):
-    id: int
-    body: str = ""
-    system: bool = False
-    author: _User | None = None
-
-
-class _DiffRefs(_Foreign):
-    base_sha: str | None = None
-
-
-class _MergeRequest(_Foreign):
-    iid: int
-    title: str = ""
-    state: str
-    author: _User | None = None
-    source_branch: str
-    target_branch: str
-    sha: str
-    diff_refs: _DiffRefs | None = None
-    merge_commit_sha: str | None = None
-    web_url: str = ""
-
-
-class _Status(_Foreign):
-    id: int
-    name: str
-    status: str
-    description: str | None = None
-
-
-class _Environment(_Foreign):
-    name: str
-
-
-class _Deployment(_Foreign):
-    id: int
-    sha: str
-    status: str
-    environment: _Environment | None = None
 
 
 def find_token(environ: Mapping[str, str] | None = None) -> tuple[Literal["private", "job"], Secret] | None:
@@ -181,7 +125,7 @@ class GitLabForge:
         return change
 
     def _notes(self, path: str) -> list[ExistingNote]:
-        notes = [_read(_Note, item) for item in self._api.list(path, sort="asc", order_by="created_at")]
+        notes = [parse(NoteData, item) for item in self._api.list(path, sort="asc", order_by="created_at")]
         return [
             ExistingNote(id=n.id, body=n.body, author_id=n.author.id if n.author else None, is_system=n.system)
             for n in notes
@@ -189,7 +133,7 @@ class GitLabForge:
 
     def _author(self) -> int | None:
         if self._has_user and self._me is None:
-            self._me = _read(_User, self._api.get_global("/user")).id
+            self._me = parse(UserData, self._api.get_global("/user")).id
         return self._me
 
     def _delete_quietly(self, path: str) -> None:
@@ -242,14 +186,16 @@ class GitLabForge:
 
     def _current_state(self, status: CommitStatus) -> str | None:
         query = {"name": status.name} | ({"pipeline_id": status.pipeline_id} if status.pipeline_id else {})
-        found = [_read(_Status, item) for item in self._api.list(f"/repository/commits/{status.sha}/statuses", **query)]
+        found = [
+            parse(StatusData, item) for item in self._api.list(f"/repository/commits/{status.sha}/statuses", **query)
+        ]
         own = [item for item in found if item.name == status.name]
         return max(own, key=lambda item: item.id).status if own else None
 
     # merge requests
 
     def fetch_merge_request(self, iid: int) -> MergeRequest:
-        found = _read(_MergeRequest, self._api.get(f"/merge_requests/{iid}"))
+        found = parse(MergeRequestData, self._api.get(f"/merge_requests/{iid}"))
         return MergeRequest(
             iid=found.iid,
             title=found.title,
@@ -284,7 +230,7 @@ class GitLabForge:
                     "tag": record.is_tag,
                     "status": record.state.value,
                 }
-                number = _read(_Deployment, self._api.post("/deployments", data)).id
+                number = parse(DeploymentData, self._api.post("/deployments", data)).id
             return True
 
         self._settle(settle, f"environment {record.environment}")
@@ -292,7 +238,7 @@ class GitLabForge:
 
     def _deployments(self, record: DeploymentRecord) -> Sequence[ExistingDeployment]:
         listed = self._api.list("/deployments", environment=record.environment, order_by="id", sort="desc")
-        found = [_read(_Deployment, item) for item in listed]
+        found = [parse(DeploymentData, item) for item in listed]
         states = {state.value: state for state in DeploymentState}
         return [
             ExistingDeployment(id=item.id, sha=item.sha, state=states[item.status])
@@ -330,15 +276,3 @@ def _refused(status: CommitStatus, refusal: RemoteStateError) -> ConflictError:
         where=refusal.where,
         next_step="Another job reports under the same name; give each its own.",
     )
-
-
-def _read(model: type[F], payload: Mapping[str, Any]) -> F:
-    try:
-        return model.model_validate(payload)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ServerFaultError(
-            f"an answer of GitLab lacks {'.'.join(map(str, first['loc']))} ({first['msg']})",
-            where=model.__name__.strip("_"),
-            next_step="Check that the forge URL is that of a GitLab server of a supported version (15 or newer).",
-        ) from error
