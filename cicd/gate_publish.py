@@ -11,6 +11,7 @@ from cicd.cli.context import App, say
 from cicd.gate_context import GateContext
 from cicd.gate_run import note_text
 from gates.verdict import Outcome, Verdict
+from headgate.secrets import mask
 from observability.events import DeliveryEvent, Kind, event_id
 
 if TYPE_CHECKING:
@@ -99,8 +100,17 @@ def events(verdict: Verdict, config: Config, context: GateContext, clock: Clock)
                 "checks": len(leaves),
                 "failed": sum(leaf.outcome is Outcome.FAIL for leaf in leaves),
                 "duration_s": gate.duration_s,
+                "reason": _reason(gate),
             },
         )
+
+
+def _reason(gate: Verdict) -> str | None:
+    """The first check that did not pass, masked; None for a gate that passed."""
+    if gate.outcome is Outcome.PASS:
+        return None
+    leaf = next((leaf for leaf in gate.leaves() if leaf.outcome is gate.outcome), gate)
+    return mask(f"{leaf.name}: {leaf.message}")
 
 
 def record(app: App, verdict: Verdict, context: GateContext) -> None:
