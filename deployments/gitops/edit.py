@@ -16,6 +16,8 @@ from headgate.errors import ConfigError
 _VERSION = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}|sha256:[0-9a-f]{64})")
 _KEY_PART = re.compile(r'"((?:[^"\\])+)"|\[(\d+)\]|([^.\[\]"]+)')
 _PROPERTIES = re.compile(r"(?:[&!]\S*[ \t]+)*")  # an anchor or tag before the scalar lies inside its marks
+# Read as a number or boolean by other YAML libraries (Go's, behind Helm and Argo CD), though not by PyYAML.
+_NUMBER_ELSEWHERE = re.compile(r"[-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|0[oxbOXB][\da-fA-F_]+|[yYnN]")
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_.+@:/-]*")
 
 
@@ -201,5 +203,9 @@ def _scalar(value: str, style: str | None) -> str:
         return f"'{value}'"  # versions hold no quotes
     if style == '"':
         return f'"{value}"'
-    node = yaml.compose(value, Loader=yaml.SafeLoader) if _PLAIN.fullmatch(value) else None
+    node = (
+        yaml.compose(value, Loader=yaml.SafeLoader)
+        if _PLAIN.fullmatch(value) and not _NUMBER_ELSEWHERE.fullmatch(value)
+        else None
+    )
     return value if node is not None and node.tag == "tag:yaml.org,2002:str" else f'"{value}"'
