@@ -1,5 +1,7 @@
 # Every target sets up its own .venv from the locked requirements; nothing needs to be activated.
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first interpreter that runs (a version manager's shim may be on PATH and not run); tools/bootstrap.py then looks
+# for one that is new enough.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 PACKAGES := headgate observability gates deployments cicd
 
