@@ -89,6 +89,7 @@ def parse_selector(text: str) -> Selector:
             at = found.end()
             if text.startswith(",", at):
                 at += 1
+                at += len(text[at:]) - len(text[at:].lstrip())
             elif not text.startswith("}", at):
                 raise _refused(text, f"expected , or }} at {text[at : at + 20]!r}")
         at += 1
