@@ -11,7 +11,7 @@ from cicd.cli.context import App, columns, emit, output_option, say
 from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from deployments.release.model import ReleaseResult
+    from deployments.release.model import ReleaseRequest, ReleaseResult, Settings
     from deployments.release.plan import Facts, Start
     from deployments.release.status import Status
 
@@ -186,8 +186,8 @@ def history(app: App, service: str, environment: str, limit: int, output: str) -
     return ExitCode.PASS
 
 
-def _on_jenkins(app: App, service: str, environment: str, request: Any, output: str) -> int:
-    from cicd import release as wiring
+def _on_jenkins(app: App, service: str, environment: str, request: ReleaseRequest, output: str) -> int:
+    from cicd.release_remote import run_on_jenkins
     from headgate.errors import ConfigError
 
     jenkins = app.config.deploy.jenkins if app.config.deploy else None
@@ -195,7 +195,7 @@ def _on_jenkins(app: App, service: str, environment: str, request: Any, output: 
         raise ConfigError(
             "no Jenkins is configured", where="deploy.jenkins", next_step="Add url and job to headgate.yaml."
         )
-    code, summary = wiring.run_on_jenkins(app, jenkins, service=service, environment=environment, request=request)
+    code, summary = run_on_jenkins(app, jenkins, service=service, environment=environment, request=request)
     emit(
         output,
         summary,
@@ -222,7 +222,7 @@ def _emit_result(output: str, result: ReleaseResult) -> int:
     return result.exit_code
 
 
-def _emit_plan(output: str, name: str, version: str, facts: Facts, planned: Start, settings: Any) -> int:
+def _emit_plan(output: str, name: str, version: str, facts: Facts, planned: Start, settings: Settings) -> int:
     from deployments.release.plan import Refuse
 
     if isinstance(planned, Refuse):

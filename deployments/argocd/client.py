@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deployments.argocd import sansio
-from deployments.argocd.failures import DENIED, INVALID, UNAUTHENTICATED, error_code, failure
+from deployments.argocd.failures import DENIED, UNAUTHENTICATED, error_code, failure
 from deployments.argocd.sansio import Application, AppRef, Request, ResourceRef
 from headgate.http import HttpClient, Response
 
@@ -81,7 +81,7 @@ class ArgoCd:
         code = error_code(response)
         if code == UNAUTHENTICATED:
             self._check(response, f"run {action}", action)
-        return code == INVALID or (code is not None and code != DENIED)
+        return code is not None and code != DENIED
 
     def close(self) -> None:
         """Close the connections."""
