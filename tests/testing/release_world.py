@@ -201,6 +201,6 @@ analysis:
     total: http_requests_total
     max_ratio: 0.02
     min_total: 20
-    interval_s: 0.4
+    interval_s: 0.25
     count: 2
 """
