@@ -4,14 +4,17 @@ GET /recommend?user=ID&n=5   product recommendations, JSON
 GET /healthz                 liveness and readiness
 GET /metrics                 OpenMetrics
 
-Environment: PORT (8080). For rehearsals of bad releases: BAD_ERROR_RATIO (0 to 1, that share of the recommendations
-answers 500) and SLOW_S (seconds added to each recommendation).
+Environment: HOST (all addresses), PORT (8080; 0 for a free one, which the first line printed tells). For rehearsals of
+bad releases: BAD_ERROR_RATIO (0 to 1, that share of the recommendations answers 500), SLOW_S (seconds added to each
+recommendation), READY_AFTER_S (until then /healthz answers 503; "inf" for ever) and CRASH_AFTER_S (it then ends with
+status 1).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import threading
 import time
@@ -67,13 +70,18 @@ class Metrics:
 
 
 class Faults:
-    """Errors and slowness on demand; errors are spread evenly, not drawn."""
+    """Errors, slowness, lateness and crashes on demand; errors are spread evenly, not drawn."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.error_ratio = float(environment.get("BAD_ERROR_RATIO", "0"))
         self.slow_s = float(environment.get("SLOW_S", "0"))
+        self.crash_after_s = float(environment.get("CRASH_AFTER_S", "inf"))
+        self._ready_at = time.monotonic() + float(environment.get("READY_AFTER_S", "0"))
         self._lock = threading.Lock()
         self._requests = 0
+
+    def ready(self) -> bool:
+        return time.monotonic() >= self._ready_at
 
     def fails(self) -> bool:
         """Whether the next request is one of the failing ones."""
@@ -85,6 +93,7 @@ class Faults:
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], environment: Mapping[str, str]) -> None:
         super().__init__(address, Handler)
@@ -100,7 +109,8 @@ class Handler(BaseHTTPRequestHandler):
         if url.path == "/metrics":
             self._answer(200, self.server.metrics.text().encode(), OPENMETRICS)
         elif url.path == "/healthz":
-            self._json(200, {"status": "ok", "version": VERSION})
+            ready = self.server.faults.ready()
+            self._json(200 if ready else 503, {"status": "ok" if ready else "not ready", "version": VERSION})
         elif url.path == "/recommend":
             self._recommend(parse_qs(url.query))
         else:
@@ -136,8 +146,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    port = int(os.environ.get("PORT", "8080"))
-    with Server(("", port), os.environ) as server:
+    address = os.environ.get("HOST", ""), int(os.environ.get("PORT", "8080"))
+    with Server(address, os.environ) as server:
+        if math.isfinite(server.faults.crash_after_s):
+            crash = threading.Timer(server.faults.crash_after_s, os._exit, (1,))
+            crash.daemon = True
+            crash.start()
         print(f"recommender {VERSION} on port {server.server_port}", flush=True)
         server.serve_forever()
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from urllib.error import HTTPError
@@ -56,6 +59,26 @@ def test_health_says_the_version():
     with serving({}) as url:
         status, body = ask(f"{url}/healthz")
     assert (status, json.loads(body)["version"]) == (200, app.VERSION)
+
+
+@pytest.mark.parametrize("series", ["200", "400", "404", "500"])
+def test_every_series_is_there_before_the_first_request(series):
+    with serving({}) as url:
+        assert f'http_requests_total{{app="recommender",status="{series}"}} 0' in ask(f"{url}/metrics")[1]
+
+
+def test_rehearsed_never_ready_still_tells_its_counters():
+    with serving({"READY_AFTER_S": "inf"}) as url:
+        status, body = ask(f"{url}/healthz")
+        assert (status, json.loads(body)["status"]) == (503, "not ready")
+        assert ask(f"{url}/metrics")[0] == 200
+
+
+def test_rehearsed_crash_ends_the_process():
+    environment = {**os.environ, "HOST": "127.0.0.1", "PORT": "0", "CRASH_AFTER_S": "0.1"}
+    ended = subprocess.run([sys.executable, app.__file__], env=environment, timeout=30, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stdout.startswith(f"recommender {app.VERSION} on port ")
 
 
 def test_rehearsed_errors_are_spread_evenly():
