@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
 from cicd.cli.context import App, say
 from cicd.config.model import JenkinsConfig
 from deployments.release.model import ReleaseRequest
 from headgate.exit_codes import ExitCode
-from observability.events import DeliveryEvent
+from observability.events import DeliveryEvent, event_id
 
 
 def run_on_jenkins(
@@ -14,9 +17,11 @@ def run_on_jenkins(
 ) -> tuple[int, dict[str, object]]:
     """Run the release as a build of the delivery job; its exit code and a summary.
 
-    A build that did not say how its release ended is undecided, whatever colour it has.
+    A build that did not say how its release ended is undecided, whatever colour it has. Within one CI job the request
+    is the same one: a command that was killed and is run again finds its own build instead of starting another.
     """
     from cicd.jenkins.client import connect as connect_jenkins
+    from cicd.jenkins.outcome import exit_code, explain
 
     parameters = {
         "SERVICE": service,
@@ -26,12 +31,12 @@ def run_on_jenkins(
         "SOURCE_COMMIT": request.source_commit or "",
     }
     with connect_jenkins(config.url, clock=app.clock) as jobs:
-        item = jobs.trigger(config.job, parameters)
+        item = jobs.trigger(config.job, parameters, request=_request_id(parameters, os.environ))
         say(f"Jenkins: queued as {item.id} of {config.job}")
         result = jobs.wait(item, timeout_s=config.timeout_s, on_text=lambda text: say(text.rstrip("\n")))
-    code = result.headgate_exit if result.headgate_exit is not None else int(ExitCode.UNDECIDED)
-    if code == ExitCode.PASS and result.outcome.value != "SUCCESS":
-        code = int(ExitCode.UNDECIDED)
+    code = exit_code(result)
+    if code is ExitCode.UNDECIDED:
+        say(explain(result))
     summary: dict[str, object] = {
         "service": service,
         "environment": environment,
@@ -40,9 +45,15 @@ def run_on_jenkins(
         "build": result.number,
         "url": result.url,
         "outcome": result.outcome.value,
-        "exit_code": code,
+        "exit_code": int(code),
     }
     return code, summary
+
+
+def _request_id(parameters: Mapping[str, str], environ: Mapping[str, str]) -> str | None:
+    """The same for every run of this command in one CI job; None elsewhere, where each command is a request of its own."""
+    job = environ.get("CI_JOB_ID") or environ.get("BUILD_TAG")
+    return event_id("jenkins", job, *(f"{name}={value}" for name, value in sorted(parameters.items()))) if job else None
 
 
 def record_in_forge(app: App, event: DeliveryEvent) -> None:

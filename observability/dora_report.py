@@ -123,7 +123,8 @@ def _incident(found: Incident) -> dict[str, Any]:
 def to_text(report: DoraReport) -> str:
     """The report for a terminal: one block for each service and environment."""
     period = report.period
-    lines = [f"DORA, {format_timestamp(period.start)} to {format_timestamp(period.end)} ({period.days:.4g} days)"]
+    start, end = (format_timestamp(moment.replace(microsecond=0)) for moment in (period.start, period.end))
+    lines = [f"DORA, {start} to {end} ({period.days:.4g} days)"]
     for found in report.services:
         lines += ["", f"{found.service} in {found.environment}", *_rows(found)]
     if not report.services:

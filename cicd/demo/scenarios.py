@@ -40,6 +40,7 @@ def play_good(stage: Stage) -> tuple[Proof, ...]:
         _runs(stage, "recommender", "shop/recommender:1.1.0"),
         _synced(stage, "recommender"),
         _history(stage, releases=1, reverts=0, version="1.1.0"),
+        _deployment_recorded(stage, commit),
     ]
     return (*proofs, *([] if delivery.status == "success" else [_trace(delivery)]))
 
@@ -218,6 +219,14 @@ def _synced(stage: Stage, service: str) -> Proof:
         holds=(sync["status"], health, sync.get("revision")) == ("Synced", "Healthy", head),
         seen=f"{sync['status']}, {health}, {str(sync.get('revision'))[:8]} (head {head[:8]})",
     )
+
+
+def _deployment_recorded(stage: Stage, commit: str) -> Proof:
+    """GitOps deploys by pulling, so GitLab knows of no deployment unless it is told."""
+    found = [item for item in stage.project.deployments.list(get_all=True) if item.sha == commit]
+    seen = ", ".join(f"{item.environment['name']} {item.status}" for item in found) or "no deployment"
+    holds = [item.status for item in found] == ["success"]
+    return Proof(claim="GitLab has the deployment record of that commit", holds=holds, seen=seen)
 
 
 def _counts(stage: Stage) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from deployments.gitops.repository import Release
 from deployments.release.model import Reason
 from gates.verdict import Verdict
+from headgate.clock import format_timestamp
 from observability.events import DeliveryEvent, Kind, Scalar, event_id
 
 
@@ -17,8 +18,13 @@ def upgraded(release: Release, *, source: str, now: datetime, verdict: Verdict |
 
 
 def rolled_back(release: Release, *, source: str, now: datetime, reason: Reason, reverted_by: str) -> DeliveryEvent:
-    """The release was turned back; `data` says why, with the measurement that decided."""
+    """The release was turned back; `data` says why, with the measurement that decided.
+
+    The failure began with the release commit: from then on the new version could answer users. Unlike the moment of
+    the decision it is in Git, so a run that continues after a crash says the same.
+    """
     data: dict[str, Scalar] = _data(release) | {
+        "failed_at": format_timestamp(release.at),
         "reason": reason.text,
         "verdict": reason.outcome.value,
         "revert_commit": reverted_by,

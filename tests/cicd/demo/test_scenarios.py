@@ -61,6 +61,14 @@ def test_bad_canary_is_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str
     code, claims = play("bad-canary", SHOP, tmp_path / "demo", capsys)
     assert all(claims.values()), claims
     assert code == ExitCode.PASS
+    # The metrics were not told by the demo: they follow from what the commands recorded.
+    store = f"sqlite:///{tmp_path / 'demo' / 'events.db'}"
+    assert main(["dora", "report", "--store", store, "--service", "recommender", "-o", "json"]) == ExitCode.PASS
+    (service,) = json.loads(capsys.readouterr().out)["services"]
+    failures, recovery = (service["metrics"][name] for name in ("change_fail_rate", "failed_deployment_recovery_time"))
+    assert (failures["numerator"], failures["denominator"]) == (1, 2)
+    assert recovery["n"] == 1
+    assert recovery["median"] > 0
 
 
 def test_bad_canary_fails_when_the_analysis_tolerates_everything(
