@@ -6,7 +6,7 @@ from datetime import datetime
 
 from deployments.gitops.repository import Release
 from deployments.release.model import Reason
-from gates.verdict import Verdict
+from gates.verdict import Measurement, Verdict
 from headgate.clock import format_timestamp
 from observability.events import DeliveryEvent, Kind, Scalar, event_id
 
@@ -29,9 +29,7 @@ def rolled_back(release: Release, *, source: str, now: datetime, reason: Reason,
         "verdict": reason.outcome.value,
         "revert_commit": reverted_by,
     }
-    measurement = next(
-        (leaf.measurement for leaf in (reason.verdict.leaves() if reason.verdict else ()) if leaf.measurement), None
-    )
+    measurement = _deciding(reason.verdict) if reason.verdict else None
     if reason.verdict is not None:
         data["evidence"] = reason.verdict.message
     if measurement is not None:
@@ -42,6 +40,13 @@ def rolled_back(release: Release, *, source: str, now: datetime, reason: Reason,
             "window_s": measurement.window_s,
         }
     return _event(Kind.SERVICE_ROLLEDBACK, release, source, now, "failure", data)
+
+
+def _deciding(verdict: Verdict) -> Measurement | None:
+    """The measurement behind the outcome: the node's own, else that of the first child with the same outcome."""
+    if verdict.measurement is not None:
+        return verdict.measurement
+    return next((_deciding(child) for child in verdict.children if child.outcome is verdict.outcome), None)
 
 
 def _data(release: Release) -> dict[str, Scalar]:
