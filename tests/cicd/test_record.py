@@ -34,8 +34,10 @@ def test_events_are_recorded_once(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr() == ("", "")
 
 
-def test_nothing_to_record_needs_no_configuration(tmp_path: Path) -> None:
+def test_nothing_to_record_needs_no_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record(App(config_path=str(tmp_path / "missing.yaml")), [])
+    assert capsys.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_broken_store_is_one_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

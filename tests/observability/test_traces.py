@@ -177,4 +177,6 @@ def test_console() -> None:
 
 
 def test_nothing_to_send_asks_nobody() -> None:
-    export_spans((), exporter="otlp", endpoint="http://127.0.0.1:1")
+    with otlp_receiver() as receiver:
+        export_spans((), exporter="otlp", endpoint=receiver.url)
+        assert receiver.spans() == []

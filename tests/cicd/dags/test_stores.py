@@ -92,6 +92,7 @@ def test_preconditions(store: DagStore) -> None:
 
 def test_deleting_what_is_gone_is_no_error(store: DagStore) -> None:
     store.delete("a/b", if_generation=5)
+    assert not list(store.list("a/"))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gates.quality.suite import parse_suite
+from gates.quality.suite import Suite, parse_suite
 from gates.verdict import Severity
 from headgate.errors import ConfigError
 
@@ -88,8 +87,12 @@ def test_what_is_no_suite_is_refused_with_the_place(data: bytes, where: str, sai
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    with contextlib.suppress(ConfigError):
-        parse_suite(data, "s.json")
+    try:
+        suite = parse_suite(data, "s.json")
+    except ConfigError as refused:
+        assert refused.next_step  # noqa: PT017 - either way is right; a refusal must say what to do
+    else:
+        assert isinstance(suite, Suite)
 
 
 json_values = st.recursive(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -206,8 +207,12 @@ def test_stopping_ends_running_jobs_with_their_children(tmp_path: Path) -> None:
 def test_starting_and_stopping_twice_is_harmless(tmp_path: Path) -> None:
     sandbox = GitLabSandbox(tmp_path)
     sandbox.stop()
+    before = {thread for thread in threading.enumerate() if thread.name.startswith("sandbox-")}
     sandbox = GitLabSandbox(tmp_path)
     sandbox.start()
     sandbox.start()
+    started = [t.name for t in threading.enumerate() if t.name.startswith("sandbox-") and t not in before]
+    assert started.count("sandbox-gitlab") == 1
     sandbox.stop()
     sandbox.stop()
+    assert {t for t in threading.enumerate() if t.name.startswith("sandbox-")} <= before
