@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 BIN := .venv/bin
 PACKAGES := headgate observability gates deployments cicd
 
-.PHONY: demo test check bench lock setup-demo setup-dev
+.PHONY: demo test live test-live check bench lock setup-demo setup-dev
 
 setup-demo:
 	@$(PYTHON) tools/bootstrap.py demo
@@ -18,6 +18,13 @@ demo: setup-demo ## the main job on the embedded sandbox
 
 test: setup-dev ## the test suite
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+live: setup-dev ## real Kubernetes, Argo CD, Argo Rollouts and Prometheus on loopback, until Ctrl-C
+	@$(BIN)/python -m tests.live
+
+test-live: setup-dev ## the tests against those servers
+	@$(BIN)/python -m tests.live --build
+	@$(BIN)/python -m pytest tests/live
 
 check: setup-dev ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check .

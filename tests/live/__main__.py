@@ -1,0 +1,56 @@
+"""`python -m tests.live`: build what is missing, start the stack, print how to reach it, and stay until Ctrl-C.
+
+`--build` only builds and fetches, with a line per part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from headgate.errors import HeadgateError
+from headgate.exit_codes import ExitCode
+from tests.live.build import build
+from tests.live.debian import find
+from tests.live.stack import Stack
+
+
+def say(text: str) -> None:
+    print(f"live: {text}", file=sys.stderr, flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.live", description=__doc__)
+    parser.add_argument("--build", action="store_true", help="build and fetch what is missing, and end")
+    parser.add_argument("--folder", type=Path, help="work folder (new or empty); default: a temporary one")
+    arguments = parser.parse_args(argv)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        debian, built = find(say), build(say)
+        if not arguments.build:
+            with Stack(built, debian, say, folder=arguments.folder) as stack:
+                for name, value in stack.variables().items():
+                    print(f"export {name}={shlex.quote(value)}", flush=True)
+                say("ready; Ctrl-C ends it")
+                signal.pause()
+    except KeyboardInterrupt:
+        say("ended")
+        return int(ExitCode.INTERRUPTED)
+    except HeadgateError as error:
+        say(str(error))
+        return int(error.exit_code)
+    return int(ExitCode.PASS)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
