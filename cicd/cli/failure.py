@@ -11,6 +11,24 @@ from headgate.exit_codes import ExitCode
 from headgate.secrets import mask
 
 
+# Top-level module of each optional dependency -> the extra that brings it; the base install stays small.
+EXTRAS: dict[str, str] = {
+    "gitlab": "gitlab",
+    "jenkinsapi": "jenkins",
+    "kubernetes": "kubernetes",
+    "google": "gcs",
+    "great_expectations": "quality",
+    "pandas": "quality",
+    "pyarrow": "quality",
+    "duckdb": "quality",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "jinja2": "serve",
+    "prometheus_client": "serve",
+    "opentelemetry": "otel",
+}
+
+
 def report(error: Exception) -> int:
     """Print `error` for a person and return its exit code.
 
@@ -20,6 +38,14 @@ def report(error: Exception) -> int:
         import traceback
 
         click.echo(mask("".join(traceback.format_exception(error))), err=True)
+    extra = EXTRAS.get((error.name or "").partition(".")[0]) if isinstance(error, ModuleNotFoundError) else None
+    if extra is not None:
+        click.echo(
+            f"headgate: error: {error}, which this command needs. Install it with `pip install 'headgate[{extra}]'`, "
+            "or everything with `pip install 'headgate[all]'`.",
+            err=True,
+        )
+        return ExitCode.USAGE
     if isinstance(error, HeadgateError):
         click.echo(f"headgate: error: {mask(str(error))}", err=True)
         return error.exit_code

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import click
 import pytest
 
 from cicd.cli import main as entry
-from cicd.cli.failure import report
+from cicd.cli.failure import EXTRAS, report
 from headgate.errors import ConfigError, RemoteTimeoutError
 from headgate.exit_codes import ExitCode
 from headgate.secrets import Secret
@@ -75,6 +77,22 @@ def test_an_error_becomes_one_paragraph_and_its_exit_code(
     text = capsys.readouterr().err
     assert len(text.splitlines()) == 1
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("module", sorted(EXTRAS))
+def test_a_missing_extra_is_named(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(ModuleNotFoundError(f"No module named {module!r}", name=f"{module}.part")) == ExitCode.USAGE
+    assert f"headgate[{EXTRAS[module]}]" in capsys.readouterr().err
+
+
+def test_the_extras_named_are_those_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(EXTRAS.values()) | {"all"} == set(project["project"]["optional-dependencies"])
+
+
+def test_a_missing_module_of_our_own_is_a_defect(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(ModuleNotFoundError("No module named 'cicd.nosuch'", name="cicd.nosuch")) == ExitCode.UNEXPECTED
+    assert "defect" in capsys.readouterr().err
 
 
 def test_a_secret_in_an_error_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
