@@ -10,7 +10,6 @@ from headgate.errors import HeadgateError
 from headgate.exit_codes import ExitCode
 from headgate.secrets import mask
 
-
 # Top-level module of each optional dependency -> the extra that brings it; the base install stays small.
 EXTRAS: dict[str, str] = {
     "gitlab": "gitlab",
