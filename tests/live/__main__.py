@@ -1,4 +1,5 @@
-"""`python -m tests.live`: build what is missing, start the stack, print how to reach it, and stay until Ctrl-C.
+"""`python -m tests.live`: build what is missing, start the stack with a node for pods and a router, print how to reach
+it, and stay until Ctrl-C.
 
 `--build` only builds and fetches, with a line per part.
 """
@@ -17,6 +18,10 @@ from headgate.exit_codes import ExitCode
 from tests.live.build import build
 from tests.live.debian import find
 from tests.live.stack import Stack
+from tests.live.workers import agent_server, front_server
+
+NAMESPACE = "shop"
+"""Whose requests the router takes: `curl -H "Host: ..." $HEADGATE_LIVE_ROUTER_URL/...`."""
 
 
 def say(text: str) -> None:
@@ -35,7 +40,10 @@ def main(argv: list[str] | None = None) -> int:
         debian, built = find(say), build(say)
         if not arguments.build:
             with Stack(built, debian, say, folder=arguments.folder) as stack:
-                for name, value in stack.variables().items():
+                port = stack.layout.ports["router"]
+                stack.servers.start(agent_server(stack), front_server(stack, namespace=NAMESPACE, port=port))
+                variables = stack.variables() | {"HEADGATE_LIVE_ROUTER_URL": stack.layout.url("router")}
+                for name, value in variables.items():
                     print(f"export {name}={shlex.quote(value)}", flush=True)
                 say("ready; Ctrl-C ends it")
                 signal.pause()

@@ -10,6 +10,7 @@ import pytest
 from tests.live.build import Built, build
 from tests.live.debian import Debian, find
 from tests.live.stack import Stack
+from tests.live.workers import agent_server
 
 
 def say(text: str) -> None:
@@ -33,3 +34,11 @@ def stack(built: Built, debian: Debian) -> Iterator[Stack]:
     with Stack(built, debian, say) as running:
         yield running
         assert running.servers.fallen() == {}, "servers ended though nobody asked them to"
+
+
+@pytest.fixture(scope="session")
+def agent(stack: Stack) -> str:
+    """A node on which pods run as local processes. Returns the name for `stack.kill` and `stack.revive`."""
+    server = agent_server(stack)
+    stack.servers.start(server)
+    return server.name

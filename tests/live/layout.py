@@ -22,6 +22,7 @@ PORTS = (
     "argocd-application-controller-metrics",
     "argo-rollouts-metrics",
     "argo-rollouts-health",
+    "router",
 )
 
 

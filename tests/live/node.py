@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,13 +53,9 @@ class Node:
             self._kube.delete(f"{LEASES}/{self.name}")
 
     def ready(self) -> bool:
-        """Whether the scheduler may use the node: Ready, and no taint of the node controller left."""
+        """Whether the scheduler may use the node by now."""
         node = self._kube.get(self._path)
-        if node is None:
-            return False
-        taints = [item["key"] for item in node["spec"].get("taints") or ()]
-        conditions = {item["type"]: item["status"] for item in (node.get("status") or {}).get("conditions") or ()}
-        return conditions.get("Ready") == "True" and not any(key.startswith("node.kubernetes.io/") for key in taints)
+        return node is not None and is_schedulable(node)
 
     def _run(self) -> None:
         while True:
@@ -79,6 +76,13 @@ class Node:
         if self._kube.merge(f"{LEASES}/{self.name}", {"spec": renewed}) is None:
             lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
             self._kube.create(LEASES, {**lease, "metadata": {"name": self.name}, "spec": renewed})
+
+
+def is_schedulable(node: Mapping[str, Any]) -> bool:
+    """Ready, and no taint of the node controller left."""
+    taints = [item["key"] for item in node["spec"].get("taints") or ()]
+    conditions = {item["type"]: item["status"] for item in (node.get("status") or {}).get("conditions") or ()}
+    return conditions.get("Ready") == "True" and not any(key.startswith("node.kubernetes.io/") for key in taints)
 
 
 def node(name: str) -> dict[str, Any]:

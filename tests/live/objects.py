@@ -49,9 +49,14 @@ def rollout(
     }
 
 
-def canary(name: str, *, steps: Sequence[Mapping[str, Any]] = STEPS, routed: bool = True) -> Object:
+def canary(name: str, *, steps: Sequence[Mapping[str, Any]] = STEPS, routed: bool = True, **more: Any) -> Object:
     """A canary strategy; `routed` by the nginx Ingress `name`, else by the number of pods."""
-    settings: Object = {"stableService": f"{name}-stable", "canaryService": f"{name}-canary", "steps": list(steps)}
+    settings: Object = {
+        "stableService": f"{name}-stable",
+        "canaryService": f"{name}-canary",
+        "steps": list(steps),
+        **more,
+    }
     if routed:
         settings["trafficRouting"] = {"nginx": {"stableIngress": name}}
     return {"canary": settings}

@@ -18,7 +18,7 @@ from typing import Self
 
 from tests.live.kube import Informer, Kube
 from tests.live.record import Record
-from tests.live.routing import Backend, Rule, find_backends, find_rule, parse_rules, pick_service
+from tests.live.routing import Backend, Rule, find_backends, find_pods, find_rule, parse_rules, pick_service
 
 TRIES = 3
 """Pods tried for one request: nginx goes on to the next one when it gets no answer."""
@@ -47,6 +47,7 @@ class Router:
         self._turns: dict[str, Iterator[int]] = defaultdict(itertools.count)
         self._rules: tuple[Rule, ...] = ()
         self._backends: dict[str, tuple[Backend, ...]] = {}
+        self._by_address: dict[str, Backend] = {}
         core, networking = f"/api/v1/namespaces/{namespace}", f"/apis/networking.k8s.io/v1/namespaces/{namespace}"
         self._pods = Informer(self._kube, f"{core}/pods", changed=self._refresh)
         self._services = Informer(self._kube, f"{core}/services", changed=self._refresh)
@@ -114,6 +115,13 @@ class Router:
                 return self._recorded(answer)
         return self._recorded(Answer(status=503, service=service, body=f"no pod of {service} answers\n".encode()))
 
+    def send_to_pod(self, ip: str, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """One GET to the pod of that (made-up) address, ready or not; not recorded: it is no user's request."""
+        with self._lock:
+            backend = self._by_address.get(ip)
+        answer = _ask(backend, "", path, headers or {}) if backend is not None else None
+        return answer or Answer(status=502, body=f"no pod answers at {ip}\n".encode())
+
     def _recorded(self, answer: Answer) -> Answer:
         self.record.add(
             moment=time.time(),
@@ -134,7 +142,7 @@ class Router:
             }
             rules = parse_rules(self._ingresses.items())
             with self._lock:
-                self._rules, self._backends = rules, backends
+                self._rules, self._backends, self._by_address = rules, backends, find_pods(pods)
 
 
 def _ask(backend: Backend, service: str, path: str, headers: Mapping[str, str]) -> Answer | None:

@@ -146,6 +146,17 @@ def find_backends(
     return tuple(sorted(chosen, key=lambda backend: backend.pod))
 
 
+def find_pods(pods: Iterable[Mapping[str, Any]]) -> dict[str, Backend]:
+    """Every pod with an address, ready or not, by the address that the API has for it."""
+    found = {}
+    for pod in pods:
+        ip = (pod.get("status") or {}).get("podIP")
+        address = (pod["metadata"].get("annotations") or {}).get(ADDRESS, "")
+        if ip and address:
+            found[str(ip)] = _backend(pod, address)
+    return found
+
+
 def is_ready(pod: Mapping[str, Any]) -> bool:
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions)

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from tests.live import objects
+from tests.live.front import Front
 from tests.live.kube import Kube
 from tests.live.pods import ADDRESS, HASH_LABEL
 from tests.live.record import Count
@@ -71,10 +72,10 @@ class Place:
             {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**template["spec"], **spec}},
         )
 
-    def rollout(self, name: str, image: str, *, steps: Any = objects.STEPS) -> None:
+    def rollout(self, name: str, image: str, **canary: Any) -> None:
         self.create(objects.SERVICES, *(objects.service(f"{name}-{arm}", app=name) for arm in ("stable", "canary")))
         self.create(objects.INGRESSES, objects.ingress(name, host=f"{name}.example.com"))
-        self.create(objects.ROLLOUTS, objects.rollout(name, image, objects.canary(name, steps=steps), node=NODE))
+        self.create(objects.ROLLOUTS, objects.rollout(name, image, objects.canary(name, **canary), node=NODE))
 
     def release(self, name: str, image: str) -> None:
         path = f"{objects.ROLLOUTS.format(namespace=NAMESPACE)}/{name}"
@@ -124,10 +125,13 @@ def place(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pl
     agent = AgentProcess(stack.kubeconfig, tmp_path_factory.mktemp("agent"), targets)
     place = Place(stack, agent)
     yield place
+    for kind in (objects.ROLLOUTS, objects.PODS):
+        place.kube.delete(kind.format(namespace=NAMESPACE))
+    eventually(lambda: not place.kube.list(objects.PODS.format(namespace=NAMESPACE))["items"], "all pods to be gone")
     agent.end(signal.SIGTERM)
     targets.unlink()
-    place.kube.delete(f"/api/v1/namespaces/{NAMESPACE}")
     place.kube.delete(f"/api/v1/nodes/{NODE}")
+    place.kube.delete(f"/api/v1/namespaces/{NAMESPACE}")
     place.kube.close()
 
 
@@ -205,7 +209,7 @@ def _prometheus_agrees(place: Place, counts: dict[str, Count]) -> None:
 
 def test_no_request_is_lost_while_pods_come_and_go(place: Place, router: Router) -> None:
     began = time.time()
-    place.rollout("moving", GOOD, steps=[])
+    place.rollout("moving", GOOD, steps=[], scaleDownDelaySeconds=1)
     place.until_ready("moving", 4)
     with Load(router, rate=RATE, host="moving.example.com"):
         old = place.pods("moving")[0]["metadata"]["labels"][HASH_LABEL]
@@ -261,6 +265,23 @@ def test_never_ready_runs_has_no_requests_and_is_scraped(place: Place, router: R
     assert router.backends("idle") == ()
     assert router.send_to("idle", "/recommend?user=1").status == 503
     place.delete(objects.PODS, "idle")
+
+
+def test_pod_addresses_are_real_behind_the_proxy(place: Place, router: Router) -> None:
+    """With it Headgate's own scraping of pods works, which goes by the pod's address."""
+    place.pod("proxied", BETTER)
+    (pod,) = place.until_ready("proxied", 1)
+    metrics = f"http://{pod['status']['podIP']}:{pod['metadata']['annotations']['prometheus.io/port']}/metrics"
+    with Front(router) as front, httpx.Client(proxy=front.url, trust_env=False) as http:
+        answer = eventually(lambda: _good(http.get(metrics)), "the pod's metrics by way of the proxy")
+        assert http.get("http://10.88.255.254:80/metrics").status_code == 502
+    assert 'http_requests_total{app="recommender",status="500"} 0' in answer.text
+    assert answer.headers["X-Version"] == "1.1.0"
+    place.delete(objects.PODS, "proxied")
+
+
+def _good(answer: httpx.Response) -> httpx.Response | None:
+    return answer if answer.status_code == 200 else None
 
 
 def test_a_crash_is_told_started_again_at_once_and_then_after_a_while(place: Place) -> None:
