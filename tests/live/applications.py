@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from headgate.http import HttpClient
 from headgate.secrets import Secret
 from tests.live.settings import ARGOCD_NAMESPACE
 from tests.live.stack import Stack
+from tests.live.waiting import eventually
 from tests.testing.repositories import IDENTITY, commit_files, new_repository
 
 Object = dict[str, Any]
@@ -72,7 +74,25 @@ def application(name: str, url: str, path: str, namespace: str, **spec: object) 
     }
 
 
-def client(stack: Stack, app: str, account: str = "headgate", *, project: str = "default") -> ArgoCd:
+@contextlib.contextmanager
+def client(stack: Stack, app: str, account: str = "headgate", *, project: str = "default") -> Iterator[ArgoCd]:
     """Headgate's own client with an account's token."""
     headers: dict[str, str | Secret] = {"Authorization": f"Bearer {stack.argocd_token(account)}"}
-    return ArgoCd(HttpClient(stack.argocd_url, timeout_s=30, headers=headers), AppRef(name=app, project=project))
+    argocd = ArgoCd(HttpClient(stack.argocd_url, timeout_s=30, headers=headers), AppRef(name=app, project=project))
+    with contextlib.closing(argocd):
+        yield argocd
+
+
+def sync(stack: Stack, app: str, revision: str, *, timeout_s: float = 60) -> None:
+    """Sync by the minimal account; returns when the application is Synced at the revision and Healthy."""
+    with client(stack, app) as argocd:
+        argocd.application(refresh="normal")
+        argocd.sync(revision=revision, nonce=f"smoke-{revision[:8]}")
+
+        def settled() -> bool:
+            found = argocd.application(refresh="normal")
+            if found.operation is not None and found.operation.phase in {"Failed", "Error"}:
+                raise AssertionError(found.operation.message)
+            return (found.sync_status, found.sync_revision, found.health) == ("Synced", revision, "Healthy")
+
+        eventually(settled, f"{app} Synced and Healthy at {revision}", timeout_s, last=argocd.application)

@@ -16,7 +16,8 @@ from headgate import process
 from headgate.errors import ConfigError
 from tests.live.build import Say, cache_root
 
-PACKAGES = ("redis-server", "prometheus")
+PACKAGES = {"redis-server": ("redis-server", "redis-tools"), "prometheus": ("prometheus",)}
+"""Program -> the packages that it is made of; what those need is found by apt-get."""
 NEXT_STEP = "Install them: apt-get update && apt-get install --no-install-recommends redis-server prometheus"
 TIMEOUT_S = 300.0
 _SYSTEM = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -38,24 +39,28 @@ def find(say: Say) -> Debian:
     missing = tuple(package for package, program in installed.items() if program is None)
     fetched = fetch(missing, cache_root(), say) if missing else None
     redis, prometheus = (Path(program or f"{fetched}/usr/bin/{package}") for package, program in installed.items())
-    libraries = sorted(fetched.glob("usr/lib/*-linux-*")) if fetched else []
-    env = {"LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries))} if libraries else {}
-    return Debian(redis=redis, prometheus=prometheus, env=env)
+    return Debian(redis=redis, prometheus=prometheus, env=library_path(fetched) if fetched else {})
 
 
-def fetch(packages: tuple[str, ...], cache: Path, say: Say) -> Path:
-    """Unpack the packages into a folder of `cache`, once, and return that folder."""
-    place = cache / "-".join(("debian", *packages))
+def library_path(fetched: Path) -> dict[str, str]:
+    """What a fetched program needs in its environment."""
+    libraries = sorted(fetched.glob("usr/lib/*-linux-*"))
+    return {"LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries))} if libraries else {}
+
+
+def fetch(programs: tuple[str, ...], cache: Path, say: Say) -> Path:
+    """Unpack the programs' packages into a folder of `cache`, once, and return that folder."""
+    place = cache / "-".join(("debian", *programs))
     if place.is_dir():
         return place
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
-            what = f"{' and '.join(packages)}: not installed, and there is no {tool} to fetch the package"
+            what = f"{' and '.join(programs)}: not installed, and there is no {tool} to fetch the package"
             raise ConfigError(what, next_step=NEXT_STEP)
-    say(f"{' and '.join(packages)}: fetching Debian's packages")
+    say(f"{' and '.join(programs)}: fetching Debian's packages")
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".debian-", dir=cache) as temporary:
-        _unpack(packages, Path(temporary))
+        _unpack([package for program in programs for package in PACKAGES[program]], Path(temporary))
         try:
             (Path(temporary) / "root").rename(place)
         except OSError:  # another run was faster
@@ -64,7 +69,7 @@ def fetch(packages: tuple[str, ...], cache: Path, say: Say) -> Path:
     return place
 
 
-def _unpack(packages: tuple[str, ...], folder: Path) -> None:
+def _unpack(packages: list[str], folder: Path) -> None:
     for name in ("lists/partial", "archives/partial", "root"):
         (folder / name).mkdir(parents=True)
     options = [

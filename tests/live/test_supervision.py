@@ -12,10 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from headgate import process
 from headgate.errors import RemoteTimeoutError
 from tests.live import keeper
 from tests.live.build import Built
-from tests.live.debian import Debian, fetch
+from tests.live.debian import Debian, fetch, library_path
 from tests.live.ports import FIRST, LAST, PortBlock
 from tests.live.processes import Server, Supervisor
 from tests.live.stack import Stack
@@ -117,12 +118,12 @@ def processes_of(folder: Path) -> dict[int, str]:
     return found
 
 
-def variables_of(process: subprocess.Popen[str]) -> dict[str, str]:
+def variables_of(child: subprocess.Popen[str]) -> dict[str, str]:
     """What the command prints until the stack is up."""
-    assert process.stdout is not None
+    assert child.stdout is not None
     found: dict[str, str] = {}
     while "HEADGATE_LIVE_PROMETHEUS_TARGETS" not in found:
-        line = process.stdout.readline()
+        line = child.stdout.readline()
         assert line, "the stack did not come up"
         name, _, value = line.removeprefix("export ").strip().partition("=")
         found[name] = value
@@ -149,8 +150,8 @@ def test_stacks_beside_each_other_leave_nothing_behind(
     }
     try:
         urls = {stack.argocd_url}
-        for number, process in started.items():
-            found = variables_of(process)
+        for number, child in started.items():
+            found = variables_of(child)
             urls.add(found["HEADGATE_LIVE_ARGOCD_URL"])
             headers = {"Authorization": f"Bearer {found['HEADGATE_LIVE_ARGOCD_TOKEN']}"}
             url = f"{found['HEADGATE_LIVE_ARGOCD_URL']}/api/v1/applications"
@@ -159,12 +160,12 @@ def test_stacks_beside_each_other_leave_nothing_behind(
             assert len(processes_of(folders[number])) >= 10
         assert len(urls) == 3
     finally:
-        for number, process in started.items():
-            process.send_signal(number)
-    for number, process in started.items():
-        assert process.wait(30) == ends[number]
-        if process.stdout is not None:
-            process.stdout.close()
+        for number, child in started.items():
+            child.send_signal(number)
+    for number, child in started.items():
+        assert child.wait(30) == ends[number]
+        if child.stdout is not None:
+            child.stdout.close()
         eventually(lambda number=number: not processes_of(folders[number]), "the processes to be gone", 10)  # type: ignore[misc]
         eventually(lambda number=number: not folders[number].exists(), "the folder to be gone", 10)  # type: ignore[misc]
     assert stack.servers.fallen() == {}
@@ -174,5 +175,8 @@ def test_stacks_beside_each_other_leave_nothing_behind(
 @pytest.mark.timeout(300)
 def test_debians_packages_run_without_being_installed(tmp_path: Path) -> None:
     folder = fetch(("redis-server", "prometheus"), tmp_path, print)
-    programs = [folder / "usr" / "bin" / name for name in ("redis-server", "prometheus")]
-    assert [program.exists() for program in programs] == [True, True] or not list(folder.iterdir())
+    for program in ("redis-server", "prometheus"):
+        argv = [str(folder / "usr" / "bin" / program), "--version"]
+        done = process.run(argv, timeout_s=20, env=library_path(folder))
+        assert done.returncode == 0, done.stderr
+    assert [entry.name for entry in tmp_path.iterdir()] == [folder.name], "nothing temporary is left"
