@@ -165,6 +165,8 @@ class Agent:
     def _report(self, pod: Pod, views: Mapping[Key, View], known: frozenset[str]) -> None:
         """Bring the pod's annotations and status up to date: the address first, so that a ready pod has one."""
         own = {name: view for (uid, name), view in views.items() if uid == pod.uid}
+        if pod.finished and not own:
+            return  # told by an agent before this one
         port = next((own[item.name].port for item in pod.containers if item.name in own), None)
         if port is not None and self._annotated.get(pod.uid) != port:
             self._kube.merge(_path(pod), {"metadata": {"annotations": address_annotations(port)}})
