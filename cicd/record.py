@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from cicd.cli.context import App, say
-from observability.events import DeliveryEvent
+from observability.events import DeliveryEvent, masked
 
 if TYPE_CHECKING:
     from observability.store import EventStore
@@ -18,11 +18,11 @@ def record(app: App, events: Iterable[DeliveryEvent]) -> None:
 
     Whatever goes wrong is one warning on stderr: a gate or a release must end as it would have without bookkeeping.
     """
-    batch = tuple(events)
+    batch = tuple(masked(event) for event in events)
     if not batch:
         return
     store = _append(app, batch)
-    _trace(app, batch, store)
+    trace(app, batch, store)
 
 
 def _append(app: App, batch: tuple[DeliveryEvent, ...]) -> EventStore | None:
@@ -37,8 +37,11 @@ def _append(app: App, batch: tuple[DeliveryEvent, ...]) -> EventStore | None:
     return store
 
 
-def _trace(app: App, batch: tuple[DeliveryEvent, ...], store: EventStore | None) -> None:
-    """One span for each event, in the trace of its change; the store may know the change of a commit or release."""
+def trace(app: App, batch: tuple[DeliveryEvent, ...], store: EventStore | None) -> None:
+    """One span for each event, in the trace of its change; the store may know the change of a commit or release.
+
+    Trouble is a warning on stderr.
+    """
     try:
         settings = app.config.observability
         if settings.traces == "none":

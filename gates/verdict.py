@@ -151,10 +151,14 @@ def group(
 
 
 def blocking_outcome(verdict: Verdict) -> Outcome:
-    """What a node contributes to its parent: a FAIL that is not critical does not block."""
-    if verdict.outcome is Outcome.FAIL and verdict.severity is not Severity.CRITICAL:
-        return Outcome.PASS
-    return verdict.outcome
+    """What a node contributes to its parent.
+
+    Of a node that is not critical, a FAIL counts as PASS (it was measured, and is only reported) and INCONCLUSIVE as
+    SKIPPED (nothing was learnt: alone it still makes no pass). An ERROR blocks whatever the severity.
+    """
+    if verdict.severity is Severity.CRITICAL:
+        return verdict.outcome
+    return {Outcome.FAIL: Outcome.PASS, Outcome.INCONCLUSIVE: Outcome.SKIPPED}.get(verdict.outcome, verdict.outcome)
 
 
 def judge(name: str, measurement: Measurement, *, rule: str = "", fix: str = "") -> Verdict:

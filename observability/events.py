@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
+
+from headgate.secrets import mask
 
 Scalar = str | int | float | bool | None
 
@@ -61,6 +64,20 @@ class DeliveryEvent:
     release: str | None = None
     url: str | None = None
     data: Mapping[str, Scalar] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def masked(event: DeliveryEvent) -> DeliveryEvent:
+    """The event without secrets in any of its texts; what is stored, shown or sent has passed through here.
+
+    `id` stays as it is: it is an identity, and must not depend on which secrets this process happens to know.
+    """
+    texts: dict[str, Any] = {
+        name: mask(value)
+        for name in ("source", "subject", "service", "environment", "outcome", "change", "release", "url")
+        if isinstance(value := getattr(event, name), str)
+    }
+    data = {mask(key): mask(value) if isinstance(value, str) else value for key, value in event.data.items()}
+    return replace(event, **texts, data=MappingProxyType(data))
 
 
 def event_id(*parts: str) -> str:

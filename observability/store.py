@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from headgate.clock import Clock, SystemClock
 from headgate.errors import ConfigError
-from observability.events import DeliveryEvent, Kind
+from observability.events import DeliveryEvent, Kind, masked
 from observability.schema import events, from_microseconds, to_microseconds
 from observability.sqlite import connect, mapped, open_engine
 
@@ -110,7 +110,7 @@ class SqliteEventStore:
 
     def append(self, batch: Iterable[DeliveryEvent]) -> int:
         received_us = to_microseconds(self._clock.now())
-        rows = [_to_row(event, received_us) for event in batch]
+        rows = [_to_row(masked(event), received_us) for event in batch]
         if not rows:
             return 0
         statement = insert(events).on_conflict_do_nothing(index_elements=["source", "id"])

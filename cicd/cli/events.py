@@ -67,7 +67,13 @@ def emit_command(
         },
         where="events emit",
     )
-    new = open_for(app, store_url, create=True).append([event])
+    store = open_for(app, store_url, create=True)
+    new = store.append([event])
+    if new and store_url is None:  # with a store alone there is no configuration that says where spans go
+        from cicd.record import trace
+        from observability.events import masked
+
+        trace(app, (masked(event),), store)
     if not new:
         say("this event was recorded before; nothing was added")
     emit(output, {"recorded": bool(new), "event": to_record(event)}, lambda: event.id)
@@ -131,7 +137,9 @@ def list_command(
 @output_option()
 @click.pass_obj
 def import_command(app: App, file: Any, store_url: str | None, output: str) -> int:
-    """Import FILE, one JSON event a line: a CDEvent, a CloudEvent around one, or a record as `events list` prints it.
+    """Import FILE, one JSON event a line or a JSON array: CDEvents, CloudEvents around them, or records.
+
+    A record is what `events list -o json` prints.
 
     `-` reads standard input. All lines are checked before the first is stored; importing a file again adds nothing.
     Exit codes: 0 imported, 2 a line is wrong (the first one is named).
@@ -145,16 +153,32 @@ def import_command(app: App, file: Any, store_url: str | None, output: str) -> i
 
 
 def _parse_lines(file: Any) -> Iterator[DeliveryEvent]:
-    """The events of a file, one a line; empty lines are skipped. Raises `ConfigError` with file and line."""
+    """The events of a file, one a line (empty lines are skipped) or one JSON array, as `events list -o json` prints.
+
+    Raises `ConfigError` with file and line, or file and place in the array.
+    """
+    import json
+
     from headgate.errors import ConfigError
     from observability.cdevents import parse_event_text
 
     name = getattr(file, "name", "<stdin>")
-    for number, line in enumerate(file, start=1):
-        where = f"{name}:{number}"
+    content: bytes = file.read()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigError("not UTF-8", where=f"{name}:{line}", next_step="Save the file as UTF-8.") from error
+    if text.lstrip().startswith("["):
         try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise ConfigError("not UTF-8", where=where, next_step="Save the file as UTF-8.") from error
-        if text:
-            yield parse_event_text(text, where)
+            items = json.loads(text)
+        except ValueError as error:
+            raise ConfigError(
+                f"not JSON: {error}", where=name, next_step="Correct it, or write one event a line."
+            ) from error
+        for number, item in enumerate(items, start=1):
+            yield parse_event_text(json.dumps(item), f"{name}[{number}]")
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield parse_event_text(line.strip(), f"{name}:{number}")

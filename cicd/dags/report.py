@@ -100,7 +100,7 @@ def status_text(part: dict[str, Any]) -> str:
         lines.append(f"  commit {part['commit']} of {part['committed_at'] or 'unknown time'}")
         lines.append(f"  drift: {part['drift'] or 'none'}; objects of others: {part['foreign'] or 'none'}")
     if part["unfinished"]:
-        lines.append(f"  {part['unfinished']} is unfinished: push again to complete it, or roll back")
+        lines.append(f"  {part['unfinished']} is unfinished: push again to complete it")
     if part["locked_by"]:
         lines.append(f"  locked by {part['locked_by']}")
     return "\n".join(lines)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from headgate.errors import UnreachableError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+
+class _EndedStreams(logging.Filter):
+    """Drops what uvicorn says of streams that were cut by stopping; real failures of an application still show."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        cancelled = record.exc_info is not None and record.exc_info[0] is asyncio.CancelledError
+        return not (cancelled or str(record.msg).startswith("Cancel %s running task"))
+
+
+_ENDED_STREAMS = _EndedStreams()
 
 
 class AppServer:
@@ -30,8 +43,12 @@ class AppServer:
         self.name = name
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", ws="none")
+        # From Python 3.12 on asyncio waits for open connections (a watch never ends by itself): the bound ends that.
+        config = uvicorn.Config(
+            app, log_level="error", access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
+        )
         self._server = uvicorn.Server(config)
+        logging.getLogger("uvicorn.error").addFilter(_ENDED_STREAMS)  # the same filter is added only once
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -54,9 +71,11 @@ class AppServer:
             self._thread = None
         self._socket.close()
 
-    def __enter__(self) -> AppServer:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()

@@ -28,7 +28,7 @@ class World:
     """
 
     def __init__(self, root: Path, clock: Clock | None = None) -> None:
-        self.root = root
+        self.root = root = root.absolute()
         self.clock = clock or SystemClock()
         self._stack = contextlib.ExitStack()
         root.mkdir(parents=True, exist_ok=True)

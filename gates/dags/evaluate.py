@@ -190,6 +190,6 @@ def _undecided(path: str, line: int, rule: str, message: str) -> Finding:
         line=line,
         message=message,
         why="it depends on more than constants",
-        fix="Write it as a constant, or rely on the import tier.",
+        fix="Write it as a constant where you can; what stays computed is not checked here.",
         undecided=True,
     )

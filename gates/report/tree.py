@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gates.verdict import Measurement, Outcome, Severity, Verdict
+from gates.verdict import Measurement, Outcome, Verdict, blocking_outcome
 from headgate.secrets import mask
 
 Path = tuple[str, ...]
@@ -47,7 +47,7 @@ def walk(verdict: Verdict, path: Path = ()) -> Iterator[tuple[Path, Verdict]]:
 
 def is_remark(verdict: Verdict) -> bool:
     """Whether a leaf is worth reading but blocks nothing: a failure or an open question of lesser severity."""
-    return verdict.severity is not Severity.CRITICAL and verdict.outcome in {Outcome.FAIL, Outcome.INCONCLUSIVE}
+    return blocking_outcome(verdict) is not verdict.outcome
 
 
 def is_blocking(verdict: Verdict) -> bool:

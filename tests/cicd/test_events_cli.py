@@ -247,3 +247,29 @@ def test_the_configured_store_is_used_without_the_option(run: Run, tmp_path: Pat
     assert (tmp_path / "log" / "e.db").is_file()
     assert len(run.json("events", "list")) == 1
     assert run.json("dora", "report", "--to", "2026-11-09")["period"]["to"] == "2026-11-08T23:00:00Z"
+
+
+def test_what_list_prints_as_json_can_be_imported(run: Run) -> None:
+    for record in STORY:
+        Path("one.jsonl").write_text(json.dumps(to_record(record)), encoding="utf-8")
+        run("events", "import", "one.jsonl", *STORE)
+    Path("all.json").write_text(run("events", "list", *STORE, "-o", "json"), encoding="utf-8")
+    imported = run("events", "import", "all.json", "--store", "sqlite:///copy.db", "-o", "json")
+    assert json.loads(imported)["new"] == len(STORY)
+
+
+@pytest.mark.parametrize(("text", "where"), [("[{", "bad.json: "), ('[{"kind": "moon.landed"}]', "bad.json[1]: ")])
+def test_a_broken_array_is_named(run: Run, text: str, where: str) -> None:
+    Path("bad.json").write_text(text, encoding="utf-8")
+    run("events", "import", "bad.json", *STORE, code=ExitCode.USAGE)
+    assert where in run.err
+
+
+def test_credentials_do_not_reach_the_store(run: Run) -> None:
+    token = "glpat-" + "x1y2z3" * 3
+    arguments = ("--subject", "!1", "--url", "https://bob:hunter22@example.com/1", "--data", f"note={token}")
+    run("events", "emit", "change.merged", *arguments, *STORE)
+    content = b"".join(path.read_bytes() for path in Path().glob("*.db*"))
+    assert content
+    assert b"hunter22" not in content
+    assert token.encode() not in content

@@ -88,9 +88,16 @@ def test_only_critical_failures_block(severity: Severity) -> None:
     assert group("all", [remark]).children[0].outcome is F
 
 
-@pytest.mark.parametrize("outcome", [E, U, S])
-def test_severity_excuses_failures_only(outcome: Outcome) -> None:
+@pytest.mark.parametrize("outcome", [E, S])
+def test_severity_excuses_no_errors(outcome: Outcome) -> None:
     assert blocking_outcome(Verdict(name="a", outcome=outcome, severity=Severity.INFO)) is outcome
+
+
+def test_an_open_question_of_lesser_severity_counts_as_skipped_and_alone_is_no_pass() -> None:
+    question = Verdict(name="a", outcome=U, severity=Severity.WARNING)
+    assert blocking_outcome(question) is S
+    assert group("g", [question]).outcome is S
+    assert group("g", [question, Verdict(name="b", outcome=P)]).outcome is P
 
 
 def test_only_a_pass_exits_with_0() -> None:

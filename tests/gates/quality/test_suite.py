@@ -57,7 +57,7 @@ def test_a_suite_may_be_empty_and_nameless() -> None:
 @pytest.mark.parametrize(
     ("data", "where", "said"),
     [
-        (b'{\n "name": "x",\n}', "s.json:3", "not JSON"),
+        (b'{\n "name": "x"\n', "s.json:3", "not JSON"),
         (b"", "s.json:1", "not JSON"),
         (b"name: x\n", "s.json:1", "not JSON"),
         (b'\n\n["a" "b"]', "s.json:3", "not JSON"),
