@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +42,12 @@ class Part:
     ldflags: tuple[str, ...] = ()
     manifests: tuple[str, ...] = ()
     minutes: str = "1 min"
+    modules: Path = MODULES
 
     @property
     def folder(self) -> Path:
         """Where its go.mod is."""
-        return MODULES / self.name
+        return self.modules / self.name
 
     @property
     def version(self) -> str:
@@ -110,11 +111,12 @@ PARTS = (
 class Built:
     """Where the parts are."""
 
+    parts: tuple[Part, ...]
     folders: dict[str, Path]
 
     def program(self, name: str) -> Path:
         """The program of that name. Raises `KeyError` when no part has it."""
-        part = next((part for part in PARTS if name in part.programs), None)
+        part = next((part for part in self.parts if name in part.programs), None)
         if part is None:
             raise KeyError(name)
         return self.folders[part.name] / name
@@ -131,7 +133,7 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headgate-live"
 
 
-def build(say: Say) -> Built:
+def build(say: Say, parts: Sequence[Part] = PARTS) -> Built:
     """Build what is missing; a line per part. Two runs side by side build one after the other, the second nothing.
 
     Raises `ConfigError` without Go, `RemoteStateError` when Go fails.
@@ -139,10 +141,10 @@ def build(say: Say) -> Built:
     root = cache_root()
     root.mkdir(parents=True, exist_ok=True)
     go = _go(root)
-    wanted = {part.name: root / f"{part.name}-{part.version}-{_key(part, go.version)}" for part in PARTS}
+    wanted = {part.name: root / f"{part.name}-{part.version}-{_key(part, go.version)}" for part in parts}
     with _locked(root / "lock", say):
-        for number, part in enumerate(PARTS, start=1):
-            place, line = wanted[part.name], f"[{number}/{len(PARTS)}] {part.name} {part.version}"
+        for number, part in enumerate(parts, start=1):
+            place, line = wanted[part.name], f"[{number}/{len(parts)}] {part.name} {part.version}"
             if place.is_dir():
                 say(f"{line}: built already")
                 continue
@@ -150,7 +152,7 @@ def build(say: Say) -> Built:
             began = time.monotonic()
             _build_part(part, go, place)
             say(f"{line}: built in {time.monotonic() - began:.0f} s")
-    return Built(folders=wanted)
+    return Built(parts=tuple(parts), folders=wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +178,7 @@ def _go(root: Path) -> _Go:
         "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -modcacherw".strip(),
         "GOWORK": "off",
     }
-    done = process.run([program, "env", "GOVERSION"], timeout_s=60, env=env, cwd=MODULES / PARTS[0].name)
+    done = process.run([program, "env", "GOVERSION"], timeout_s=60, env=env, cwd=MODULES)
     if done.returncode != 0:
         raise ConfigError(f"go does not run: {done.stderr.strip()[-300:]}", where=program, next_step=GO_NEXT_STEP)
     return _Go(program=program, version=done.stdout.strip(), env=env)
@@ -184,7 +186,7 @@ def _go(root: Path) -> _Go:
 
 def _key(part: Part, go_version: str) -> str:
     digest = hashlib.sha256()
-    for file in sorted(part.folder.iterdir()):
+    for file in sorted(file for file in part.folder.iterdir() if file.is_file()):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     digest.update(repr((go_version, part.package, part.programs, part.ldflags, part.manifests)).encode())
     return digest.hexdigest()[:12]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import ssl
@@ -250,6 +251,8 @@ def answers(url: str, *, ca: Path | None = None, token: str = "", verify: bool =
                 return bool(response.status == 200)
         except urllib.error.HTTPError as error:
             error.close()
+            return False
+        except http.client.HTTPException:  # it ended in the middle of an answer
             return False
 
     return ready
