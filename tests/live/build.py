@@ -166,6 +166,7 @@ def _go(root: Path) -> _Go:
     program = shutil.which("go")
     if program is None:
         raise ConfigError("Go is not installed, and the real servers are built with it", next_step=GO_NEXT_STEP)
+    (root / "go" / "tmp").mkdir(parents=True, exist_ok=True)
     config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     env = {
         "GOCACHE": str(root / "go" / "build"),
@@ -174,6 +175,7 @@ def _go(root: Path) -> _Go:
         # Go counts its uses in the folder of the user's configuration; its settings are read from the usual place.
         "GOENV": os.environ.get("GOENV", f"{config}/go/env"),
         "XDG_CONFIG_HOME": str(root / "go" / "config"),
+        "GOTMPDIR": str(root / "go" / "tmp"),
         "CGO_ENABLED": "0",
         "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -modcacherw".strip(),
         "GOWORK": "off",

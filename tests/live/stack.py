@@ -55,6 +55,8 @@ class Stack:
             folder = self._make_folder()
             self.layout = Layout(folder=folder, ports={name: self._ports.take() for name in PORTS})
             belongings = () if os.environ.get(KEEP) else (folder,)
+            if not belongings:
+                self._say(f"{KEEP} is set: {folder} is kept")
             self.servers = Supervisor(folder / "logs", self._say, belongings=belongings)
             opened.callback(self.servers.stop)
             self._write_files()
