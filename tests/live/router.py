@@ -179,7 +179,7 @@ class Load:
         host: str = "",
         service: str = "",
         path: str = "/recommend?user={number}",
-        workers: int = 8,
+        workers: int = 32,
     ) -> None:
         if bool(host) == bool(service):
             raise ValueError("give either a host or a service")
