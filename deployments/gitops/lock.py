@@ -9,35 +9,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from deployments.gitops.holder import Holder, is_gone, is_running, parse_holder, this_process
 from deployments.gitops.identity import identity
 from deployments.gitops.trailers import parse_trailers
+from deployments.locks import LockInfo, Waiting, lost, take_when_free
 from headgate.clock import Clock, format_timestamp, parse_timestamp
-from headgate.errors import ConflictError, HeadgateError, LockHeldError, RemoteStateError
+from headgate.errors import HeadgateError, RemoteStateError
 from headgate.git import Git, check_ref
-
-_LOST = "The lock was taken over, or somebody removed it. Run the command again; it continues from the present state."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockInfo:
-    """What a lock says. `commit` identifies this very state of it; `token` grows with every holder."""
-
-    commit: str
-    holder: str
-    process: Holder | None
-    token: int
-    expires_at: datetime | None
-    purpose: str
-
-    def is_free(self, now: datetime, gone: Callable[[Holder], bool]) -> bool:
-        """Whether it may be taken over: it expired (or cannot be read), or its holder has certainly ended."""
-        if self.expires_at is None or now >= self.expires_at:
-            return True
-        return self.process is not None and gone(self.process)
 
 
 class GitLock:
@@ -71,20 +52,14 @@ class GitLock:
         Waits up to `wait_s` for a lock that is not renewed to expire; for a holder that renews, or is seen to run,
         `LockHeldError` is raised at once.
         """
-        started = self._clock.monotonic()
-        first: LockInfo | None = None
-        while True:
-            found = self.read()
-            if found is None or found.is_free(self._clock.now(), self._gone):
-                # What a predecessor left unfinished stays written until this run says what it does about it.
-                if self._take(found, found.purpose if found else purpose):
-                    return found
-                continue
-            first = first or found
-            alive = found.commit != first.commit or (found.process is not None and self._running(found.process))
-            if alive or self._clock.monotonic() - started >= wait_s:
-                raise self._held(found)
-            self._clock.sleep(min(1.0, self._ttl_s / 10))
+        return take_when_free(
+            Waiting(clock=self._clock, gone=self._gone, running=self._running, pause_s=min(1.0, self._ttl_s / 10)),
+            self.read,
+            # What a predecessor left unfinished stays written until this run says what it does about it.
+            lambda found: self._take(found, found.purpose if found else purpose),
+            wait_s=wait_s,
+            where=self.ref,
+        )
 
     def read(self) -> LockInfo | None:
         """The lock as it is now, whoever holds it; None when it is free."""
@@ -103,8 +78,8 @@ class GitLock:
 
     def check(self) -> None:
         """Raise `ConflictError` unless the lock is still ours."""
-        if self._mine is None or self._remote() != self._mine.commit:
-            raise ConflictError("this run does not hold the lock any more", where=self.ref, next_step=_LOST)
+        if self._mine is None or self._remote() != self._mine.state:
+            raise lost(self.ref)
 
     def renew_if_due(self) -> None:
         """Prolong the lock when half of its life is over. Raises `ConflictError` when it is not ours any more."""
@@ -112,7 +87,7 @@ class GitLock:
         left_s = (mine.expires_at - self._clock.now()).total_seconds() if mine.expires_at else 0.0
         if left_s < self._ttl_s / 2:
             renewed = self._commit(mine.token, mine.purpose)
-            if not self._push(mine.commit, renewed.commit):
+            if not self._push(mine.state, renewed.state):
                 self.check()
             self._mine = renewed
 
@@ -130,13 +105,13 @@ class GitLock:
         mine, self._mine = self._mine, None
         with contextlib.suppress(HeadgateError):
             left = self._commit(mine.token, mine.purpose, ttl_s=0.0)
-            self._push(mine.commit, left.commit)
+            self._push(mine.state, left.state)
 
     def release(self) -> None:
         """Give the lock back if it is ours; a lock that somebody took over is left alone. Never raises for that."""
         if self._mine is not None:
             mine, self._mine = self._mine, None
-            lease = f"--force-with-lease={self.ref}:{mine.commit}"
+            lease = f"--force-with-lease={self.ref}:{mine.state}"
             with contextlib.suppress(HeadgateError):
                 self._git.call("push", "--quiet", lease, "origin", f":{self.ref}")
 
@@ -147,7 +122,7 @@ class GitLock:
         """
         mine = self._held_lock()
         renewed = self._commit(mine.token, mine.purpose)
-        return renewed, (f"--force-with-lease={self.ref}:{mine.commit}", f"{renewed.commit}:{self.ref}")
+        return renewed, (f"--force-with-lease={self.ref}:{mine.state}", f"{renewed.state}:{self.ref}")
 
     def moved(self, renewed: LockInfo) -> None:
         """Remember the state that a push with `fence` has set."""
@@ -155,22 +130,22 @@ class GitLock:
 
     def recover(self, renewed: LockInfo) -> None:
         """After a push whose outcome is not known: take the state that is really there. Raises `ConflictError`."""
-        if self._remote() == renewed.commit:
+        if self._remote() == renewed.state:
             self._mine = renewed
         self.check()
 
     def _held_lock(self) -> LockInfo:
         if self._mine is None:
-            raise ConflictError("this run does not hold the lock", where=self.ref, next_step=_LOST)
+            raise lost(self.ref)
         return self._mine
 
     def _take(self, found: LockInfo | None, purpose: str) -> bool:
         mine = self._commit(found.token + 1 if found else 1, purpose)
-        if self._push(found.commit if found else "", mine.commit) or self._remote() == mine.commit:
+        if self._push(found.state if found else "", mine.state) or self._remote() == mine.state:
             self._mine = mine
             return True
         now_there = self._remote()
-        if now_there == (found.commit if found else None):  # refused although nobody was faster: no right to push
+        if now_there == (found.state if found else None):  # refused although nobody was faster: no right to push
             raise RemoteStateError(
                 "the lock could not be written",
                 where=self.ref,
@@ -204,14 +179,6 @@ class GitLock:
         commit = self._git.run("commit-tree", tree, "-F", "-", stdin=message, env=identity(self._git)).strip()
         return _parse(commit, message)
 
-    def _held(self, found: LockInfo) -> LockHeldError:
-        until = format_timestamp(found.expires_at) if found.expires_at else "an unknown time"
-        return LockHeldError(
-            f"another run holds the lock: {found.holder}, doing {found.purpose!r}, until {until} unless renewed",
-            where=self.ref,
-            next_step="Watch it with `headgate release watch`, or wait until it ends and run the command again.",
-        )
-
 
 def _parse(commit: str, message: str) -> LockInfo:
     trailers = parse_trailers(message)
@@ -222,7 +189,7 @@ def _parse(commit: str, message: str) -> LockInfo:
     process = parse_holder(trailers.get("Headgate-Holder", ""))
     token = trailers.get("Headgate-Token", "0")
     return LockInfo(
-        commit=commit,
+        state=commit,
         holder=process.name if process else "somebody",
         process=process,
         token=int(token) if token.isdigit() else 0,

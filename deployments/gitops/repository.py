@@ -15,8 +15,8 @@ from typing import Protocol
 
 from deployments.gitops.edit import read_version, set_version
 from deployments.gitops.identity import identity
-from deployments.gitops.lock import LockInfo
 from deployments.gitops.trailers import ReleaseNote, parse_release, parse_revert, release_message, revert_message
+from deployments.locks import LockInfo
 from headgate.clock import Clock, parse_timestamp
 from headgate.errors import ConfigError, ConflictError, RemoteStateError, RemoteTimeoutError, UnsafeActionError
 from headgate.git import Git, check_ref, clone

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 from deployments.analysis.ports import Analysis, Subject
 from deployments.gitops.edit import check_version
-from deployments.gitops.lock import LockInfo
 from deployments.gitops.repository import Release
 from deployments.gitops.trailers import ReleaseNote
+from deployments.locks import LockInfo
 from deployments.release import events
 from deployments.release.model import Ending, Reason, ReleaseRequest, ReleaseResult, Settings
 from deployments.release.plan import (

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from deployments.gitops.lock import LockInfo
 from deployments.gitops.repository import Desired, Fence, Release
 from deployments.gitops.trailers import ReleaseNote
+from deployments.locks import LockInfo
 from deployments.rollouts.snapshot import Snapshot
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from deployments.gitops.lock import LockInfo
 from deployments.gitops.repository import Release
+from deployments.locks import LockInfo
 from deployments.release.plan import Facts
 from deployments.release.steps import describe
 from headgate.clock import format_timestamp

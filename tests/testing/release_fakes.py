@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import TypeVar
 
 from deployments.analysis.ports import Subject
-from deployments.gitops.lock import LockInfo
 from deployments.gitops.repository import Desired, Fence, Release
 from deployments.gitops.trailers import ReleaseNote
+from deployments.locks import LockInfo
 from deployments.release.engine import Engine
 from deployments.release.model import Settings
 from deployments.release.ports import Delivered, DeliveryFailed, NotYet, Wanted
@@ -353,7 +353,7 @@ class FakeLock:
     def _info(self, purpose: str, token: int) -> LockInfo:
         expires_at = self._world.clock.now() + timedelta(seconds=60)
         return LockInfo(
-            commit=f"l{token}", holder="me", process=None, token=token, expires_at=expires_at, purpose=purpose
+            state=f"l{token}", holder="me", process=None, token=token, expires_at=expires_at, purpose=purpose
         )
 
     def describe(self, purpose: str) -> None:

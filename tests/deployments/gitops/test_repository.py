@@ -272,7 +272,7 @@ def test_unreadable_lock_may_be_taken(bench: Bench) -> None:
     bench.other.run("push", "--quiet", "origin", f"{commit}:refs/headgate/locks/reco/prod")
     found = bench.lock(bench.store()).acquire("start")
     assert found is not None
-    assert (found.commit, found.token, found.expires_at) == (commit, 0, None)
+    assert (found.state, found.token, found.expires_at) == (commit, 0, None)
 
 
 @pytest.mark.parametrize(

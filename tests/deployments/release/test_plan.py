@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from deployments.gitops.lock import LockInfo
 from deployments.gitops.repository import Desired, Release
 from deployments.gitops.trailers import ReleaseNote
+from deployments.locks import LockInfo
 from deployments.release.plan import Continue, Facts, FinishTurningBack, Nothing, Refuse, Write, plan_resume, plan_start
 from deployments.release.status import Standing, describe_facts, history_rows
 from deployments.rollouts.decide import Plan
@@ -78,7 +78,7 @@ def test_table(facts: Facts, asked: str, start: type, resume: type, standing: St
 
 def test_status_names_a_living_holder_only() -> None:
     lock = LockInfo(
-        commit="l",
+        state="l",
         holder="ada@ci",
         process=None,
         token=1,
