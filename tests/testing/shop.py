@@ -12,7 +12,9 @@ SHOP = Path(__file__).parents[2] / "examples" / "shop"
 PLATFORM = SHOP / "platform"
 GITOPS = SHOP / "gitops"
 CHANGES = SHOP / "changes"
-_BUILT = shutil.ignore_patterns("__pycache__", "raw", "standardised", "staging", "curated", ".headgate", "reports", "*.pyc")
+_BUILT = shutil.ignore_patterns(
+    "__pycache__", "raw", "standardised", "staging", "curated", ".headgate", "reports", "*.pyc"
+)
 
 
 def copy_platform(target: Path, change: str | None = None) -> Path:
