@@ -167,8 +167,8 @@ def _parse_lines(file: Any) -> Iterator[DeliveryEvent]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ConfigError("not UTF-8", where=f"{name}:{line}", next_step="Save the file as UTF-8.") from error
+        broken = content[: error.start].count(b"\n") + 1
+        raise ConfigError("not UTF-8", where=f"{name}:{broken}", next_step="Save the file as UTF-8.") from error
     if text.lstrip().startswith("["):
         try:
             items = json.loads(text)
