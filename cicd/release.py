@@ -13,16 +13,15 @@ from pathlib import Path
 from types import FrameType
 
 from cicd.cli.context import App, say
-from cicd.config.model import AnalysisConfig, ArgoCdConfig, Config, ServiceConfig
+from cicd.config.model import AnalysisConfig, Config, ServiceConfig
+from cicd.release_target import build_acting, build_lock
 from deployments.analysis.openmetrics import OpenMetricsSource
 from deployments.analysis.ports import MetricSource
 from deployments.analysis.prometheus import PrometheusSource
 from deployments.analysis.run import AnalysisByRole, Metric, ThresholdAnalysis
 from deployments.analysis.selector import parse_selector, render
 from deployments.analysis.threshold import ThresholdPolicy
-from deployments.argocd.client import ArgoCd
-from deployments.argocd.delivery import ArgoDelivery
-from deployments.argocd.sansio import AppRef, ResourceRef
+from deployments.cluster.lease import LeaseLock
 from deployments.gitops.edit import parse_key
 from deployments.gitops.lock import GitLock
 from deployments.gitops.repository import GitOpsRepository, open_repository
@@ -31,13 +30,11 @@ from deployments.release.engine import Engine
 from deployments.release.model import ReleaseRequest, Settings
 from deployments.release.status import Standing, Status, describe_facts
 from deployments.rollouts.snapshot import Strategy
-from deployments.rollouts.target import RolloutTarget
 from headgate.clock import Clock, parse_timestamp
-from headgate.errors import AuthenticationError, ConfigError, HeadgateError
+from headgate.errors import ConfigError, HeadgateError
 from headgate.exit_codes import ExitCode
 from headgate.git import Git, is_sha
 from headgate.http import HttpClient, RetryPolicy
-from headgate.secrets import Secret, read_secret
 from observability.events import DeliveryEvent
 
 _SCRAPE_TIMEOUT_S = 5.0
@@ -50,7 +47,7 @@ class Connected:
 
     engine: Engine
     store: GitOpsRepository
-    lock: GitLock
+    lock: GitLock | LeaseLock
 
 
 def find_service(config: Config, service: str, environment: str) -> ServiceConfig:
@@ -96,19 +93,15 @@ def _connect(
     environ: Mapping[str, str] | None,
 ) -> Connected:
     analysis = build_analysis(app.config, settings, app.root, app.clock, stack)
-    argocd = build_argocd(settings.argocd, app.clock, environ)
-    stack.callback(argocd.close)
-    target = RolloutTarget(
-        argocd, ResourceRef(namespace=settings.kubernetes.namespace, name=settings.kubernetes.rollout)
-    )
+    acting = build_acting(settings, app.root, app.clock, stack, environ)
     store = stack.enter_context(open_store(app, service, environment))
-    lock = GitLock(store.git, f"{service}/{environment}", clock=app.clock)
+    lock = build_lock(settings, (service, environment), store.git, app.root, app.clock, stack)
     engine = Engine(
         service=service,
         environment=environment,
         store=store,
-        delivery=ArgoDelivery(argocd),
-        target=target,
+        delivery=acting.delivery,
+        target=acting.target,
         analysis=analysis,
         lock=lock,
         settings=build_settings(settings),
@@ -116,7 +109,7 @@ def _connect(
         source=f"headgate://{app.config.project}/release",
         record=_recorder(app),
         say=say,
-        check=target.check_rights,
+        check=acting.check,
     )
     return Connected(engine=engine, store=store, lock=lock)
 
@@ -131,24 +124,6 @@ def open_store(app: App, service: str, environment: str) -> Iterator[GitOpsRepos
             url, Path(folder) / "gitops", branch=config.branch, file=config.file, key=config.key, clock=app.clock
         )
         yield store
-
-
-def build_argocd(config: ArgoCdConfig, clock: Clock, environ: Mapping[str, str] | None = None) -> ArgoCd:
-    """The client of an application. Raises `AuthenticationError` when there is no token."""
-    token = read_secret("HEADGATE_ARGOCD_TOKEN", environ)
-    if token is None:
-        raise AuthenticationError(
-            "HEADGATE_ARGOCD_TOKEN is not set",
-            where=config.url,
-            next_step="Set it to a token of an Argo CD account or project role (or HEADGATE_ARGOCD_TOKEN_FILE to its file).",
-        )
-    http = HttpClient(
-        config.url,
-        timeout_s=config.timeout_s,
-        headers={"Authorization": Secret(f"Bearer {token.reveal()}"), "Accept": "application/json"},
-        clock=clock,
-    )
-    return ArgoCd(http, AppRef(name=config.app, project=config.project, namespace=config.namespace))
 
 
 def build_settings(config: ServiceConfig) -> Settings:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from deployments.analysis.ports import Pod
+from deployments.cluster.credentials import load_configuration
 from headgate.errors import (
     AuthenticationError,
-    ConfigError,
     HeadgateError,
     NotFoundError,
     RemoteStateError,
@@ -63,27 +61,9 @@ class KubernetesPods:
 
     def _connect(self) -> Any:
         if self._api is None:
-            try:
-                from kubernetes import client, config
-            except ImportError as error:
-                raise ConfigError(
-                    "the openmetrics source needs the Kubernetes client",
-                    next_step="Install headgate[kubernetes], or use source: prometheus.",
-                ) from error
-            try:
-                settings = client.Configuration()
-                # Read here: the client's own default for $KUBECONFIG is fixed when it is imported.
-                file = self._kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-                if self._kubeconfig or os.environ.get("KUBECONFIG") or Path(file).exists():
-                    config.load_kube_config(config_file=file, context=self._context, client_configuration=settings)
-                else:
-                    config.load_incluster_config(client_configuration=settings)
-            except Exception as error:
-                raise ConfigError(
-                    mask(f"there is no usable kubeconfig: {error}"),
-                    where=self._kubeconfig or "KUBECONFIG",
-                    next_step="Set kubernetes.kubeconfig or $KUBECONFIG.",
-                ) from error
+            settings = load_configuration(self._kubeconfig, self._context, purpose="the openmetrics source")
+            from kubernetes import client
+
             settings.retries = 2
             self._api = client.CoreV1Api(client.ApiClient(settings))
         return self._api

@@ -34,6 +34,8 @@ from headgate.errors import (
 from headgate.secrets import Secret, mask
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 _IDEMPOTENT = frozenset({"GET", "HEAD"})
@@ -111,8 +113,8 @@ class HttpClient:
     """Calls to one server.
 
     `timeout_s` bounds connecting, each wait for bytes, and (for a body that drips in) the whole answer. `headers` may
-    hold secrets. `max_body_bytes` bounds an answer. `transport` replaces the network in tests. `verify` False or a CA
-    bundle path is for servers with their own certificate.
+    hold secrets. `max_body_bytes` bounds an answer. `transport` replaces the network in tests. `verify` False, a CA
+    bundle path or a TLS context is for servers with their own certificate.
     """
 
     def __init__(
@@ -126,7 +128,7 @@ class HttpClient:
         retry: RetryPolicy | None = None,
         max_body_bytes: int = 16 * 1024 * 1024,
         transport: httpx.BaseTransport | None = None,
-        verify: bool | str = True,
+        verify: bool | str | ssl.SSLContext = True,
     ) -> None:
         if not timeout_s > 0:
             raise ValueError("timeout_s must be positive: a call without a limit can hang a release")

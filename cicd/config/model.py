@@ -124,16 +124,26 @@ class DagsConfig(Section):
 class ArgoCdConfig(Section):
     """The Argo CD application that deploys the service."""
 
-    url: Url
-    """Base URL of the Argo CD server; token in HEADGATE_ARGOCD_TOKEN."""
+    mode: Literal["server", "core"] = "server"
+    """`server` asks Argo CD's API; `core` needs no Argo CD server and works on the Application in the cluster."""
+    url: Url | None = None
+    """Base URL of the Argo CD server, required in mode `server`; token in HEADGATE_ARGOCD_TOKEN."""
     app: str
     """Application name."""
     project: str = "default"
     """AppProject of the application; always sent, because Argo CD answers 403 for a missing application without it."""
     namespace: str | None = None
-    """Namespace of the Application resource, for applications in any namespace."""
+    """Namespace of the Application resource, for applications in any namespace; in mode `core` by default `argocd`."""
     timeout_s: float = Field(default=30.0, gt=0)
     """Bound of one request; `refresh` blocks until Argo CD has reconciled."""
+
+    @model_validator(mode="after")
+    def _url_fits_mode(self) -> ArgoCdConfig:
+        if self.mode == "server" and self.url is None:
+            raise ValueError("give url, the Argo CD server; or set mode: core to work without one")
+        if self.mode == "core" and self.url is not None:
+            raise ValueError("mode core asks no Argo CD server: remove url")
+        return self
 
 
 class GitOpsConfig(Section):
@@ -157,7 +167,7 @@ class KubernetesConfig(Section):
     rollout: str
     """Name of the Rollout resource."""
     kubeconfig: str | None = None
-    """Path of a kubeconfig; default $KUBECONFIG, then in-cluster. Needed by the `openmetrics` source to find pods."""
+    """Path of a kubeconfig; default $KUBECONFIG, then in-cluster. Needed by `argocd.mode: core`, `lock: lease` and the `openmetrics` source."""
     context: str | None = None
     """Context in the kubeconfig; default its current one."""
 
@@ -204,6 +214,8 @@ class ServiceConfig(Section):
     gitops: GitOpsConfig
     kubernetes: KubernetesConfig
     strategy: StrategyConfig
+    lock: Literal["git", "lease"] = "git"
+    """Where the lock is kept that two releases at once are told apart by: a ref in the GitOps repository, or a Lease in `kubernetes.namespace`."""
     deadline_s: float = Field(default=3600.0, gt=0)
     """The whole rollout must have settled by then; afterwards it is turned back."""
     poll_s: float = Field(default=2.0, gt=0)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 from uuid import uuid4
 
-from deployments.argocd.client import ArgoCd
 from deployments.argocd.sansio import Application
 from deployments.argocd.waiting import Done, Failed, Foreign, Pending, Stale, is_synced, operation_state
 from deployments.release.ports import Delivered, DeliveryFailed, NotYet, Wanted
@@ -15,11 +15,23 @@ from headgate.errors import ConflictError, RateLimitedError, RemoteTimeoutError,
 _DOUBTFUL = (RemoteTimeoutError, UnreachableError, ServerFaultError, RateLimitedError, ConflictError)
 
 
+class Applications(Protocol):
+    """One application, through Argo CD's server (`client.ArgoCd`) or without it (`core.CoreArgoCd`)."""
+
+    def application(self, *, refresh: str | None = None) -> Application:
+        """What Argo CD says now; with `refresh` after a comparison with Git."""
+        ...
+
+    def sync(self, *, revision: str, nonce: str) -> None:
+        """Ask for a sync; it runs on after this returns."""
+        ...
+
+
 class ArgoDelivery:
     """Syncs one application. `attempts` bounds how often a sync that ended as Failed or Error is tried."""
 
     def __init__(
-        self, argocd: ArgoCd, *, attempts: int = 2, fresh: Callable[[], str] = lambda: uuid4().hex[:8]
+        self, argocd: Applications, *, attempts: int = 2, fresh: Callable[[], str] = lambda: uuid4().hex[:8]
     ) -> None:
         self._argocd, self._attempts, self._fresh = argocd, attempts, fresh
         self._sent: dict[str, str] = {}

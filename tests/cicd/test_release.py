@@ -19,11 +19,16 @@ from tests.testing.release_world import ReleaseWorld, release_world, wait_until
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseWorld]:
-    with release_world(tmp_path) as found:
+def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseWorld]:
+    """Over Argo CD's server with the lock in Git; with the parameter `core` without that server, and with a Lease."""
+    monkeypatch.delenv("HEADGATE_ARGOCD_TOKEN", raising=False)
+    with release_world(tmp_path, core=getattr(request, "param", "server") == "core") as found:
         for name, value in found.environ.items():
             monkeypatch.setenv(name, value)
         yield found
+
+
+both_modes = pytest.mark.parametrize("world", ["server", "core"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +56,12 @@ def _converged(world: ReleaseWorld, service: str = "reco") -> None:
     assert rollout["stableRS"] == rollout["currentPodHash"]
     assert not rollout.get("abort")
     assert not world.repository.run("for-each-ref", "refs/headgate").strip()
+    leases = world.kubernetes.cluster.list("coordination.k8s.io", "Lease", "shop")
+    assert [lease["spec"].get("holderIdentity") for lease in leases] == [None] * len(leases)
+    assert len(leases) == ("HEADGATE_ARGOCD_TOKEN" not in world.environ)
 
 
+@both_modes
 def test_good_canary_is_promoted_and_everything_can_be_read_back(
     world: ReleaseWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,6 +104,7 @@ def test_good_canary_is_promoted_and_everything_can_be_read_back(
     assert _events(world) == [Kind.SERVICE_UPGRADED, Kind.SERVICE_ROLLEDBACK]
 
 
+@both_modes
 def test_bad_canary_is_aborted_reverted_and_converged(world: ReleaseWorld, capsys: pytest.CaptureFixture[str]) -> None:
     world.publish("1.1.0", error_ratio=0.2)
     before, stable = world.file(), world.rollout()["status"]["stableRS"]
@@ -111,6 +121,7 @@ def test_bad_canary_is_aborted_reverted_and_converged(world: ReleaseWorld, capsy
     assert _release(world, "watch", "reco") == ExitCode.FAIL
 
 
+@both_modes
 def test_blue_green_is_analysed_switched_and_soaked(world: ReleaseWorld, capsys: pytest.CaptureFixture[str]) -> None:
     world.publish("1.1.0", name="cat")
     assert _release(world, "start", "cat", "--version", "1.1.0") == ExitCode.PASS

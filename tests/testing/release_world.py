@@ -107,8 +107,10 @@ def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 2
 
 
 @contextlib.contextmanager
-def release_world(root: Path, *, auto_sync: bool = False, deadline_s: float = 60.0) -> Iterator[ReleaseWorld]:
-    """Everything up, version 1.0.0 of both services live."""
+def release_world(
+    root: Path, *, auto_sync: bool = False, deadline_s: float = 60.0, core: bool = False
+) -> Iterator[ReleaseWorld]:
+    """Everything up, version 1.0.0 of both services live; `core`: without Argo CD's server, and with a Lease as lock."""
     bare = new_repository(root / "env.git", bare=True)
     work = new_repository(root / "work")
     commit_files(work, _FILES, "First version")
@@ -119,14 +121,15 @@ def release_world(root: Path, *, auto_sync: bool = False, deadline_s: float = 60
         argocd.start()
         stack.callback(argocd.stop)
         config = root / "headgate.yaml"
-        config.write_text(_configuration(argocd.url, bare.path, deadline_s), encoding="utf-8")
+        config.write_text(_configuration(None if core else argocd.url, bare.path, deadline_s), encoding="utf-8")
         kubeconfig = kubernetes.kubeconfig(root / "kubeconfig")
         world = ReleaseWorld(
             kubernetes=kubernetes,
             argocd=argocd,
             repository=bare,
             config=config,
-            environ={"HEADGATE_ARGOCD_TOKEN": argocd.token("headgate"), "KUBECONFIG": str(kubeconfig)},
+            environ={"KUBECONFIG": str(kubeconfig)}
+            | ({} if core else {"HEADGATE_ARGOCD_TOKEN": argocd.token("headgate")}),
         )
         for name in ("reco", "cat"):
             world.publish("1.0.0", name=name)
@@ -170,11 +173,15 @@ def _application(name: str, *, auto_sync: bool) -> dict[str, Any]:
     }
 
 
-def _configuration(argocd: str, repository: Path, deadline_s: float) -> str:
+def _configuration(argocd: str | None, repository: Path, deadline_s: float) -> str:
+    """With the address of Argo CD's server, or in core mode with a Lease."""
+    place, lock = (f'url: "{argocd}"', "git") if argocd else ("mode: core", "lease")
+
     def service(name: str, strategy: str) -> str:
         return f"""\
         {name}:
-          argocd: {{url: "{argocd}", app: {name}, timeout_s: 10}}
+          argocd: {{{place}, app: {name}, timeout_s: 10}}
+          lock: {lock}
           gitops:
             repo: {repository}
             file: {name}/rollout.yaml
