@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from cicd.config.model import Config, DagsConfig, DeployConfig, ServiceConfig
-from cicd.doctor import local, servers
+from cicd.doctor import cluster, local, servers
 from cicd.doctor.checks import Connection
 from headgate.clock import Clock
 
@@ -25,7 +25,7 @@ def plan_connections(config: Config, root: Path, *, clock: Clock, timeout_s: flo
         ),
         _gitlab(config, timeout_s),
         *_targets(config.dags, timeout_s),
-        *_deploy(config, timeout_s),
+        *_deploy(config, root, clock, timeout_s),
     )
 
 
@@ -43,7 +43,7 @@ def _targets(dags: DagsConfig | None, timeout_s: float) -> Iterator[Connection]:
         yield Connection(name=f"dags {name}", open=partial(local.target_steps, target, timeout_s))
 
 
-def _deploy(config: Config, timeout_s: float) -> Iterator[Connection]:
+def _deploy(config: Config, root: Path, clock: Clock, timeout_s: float) -> Iterator[Connection]:
     deploy = config.deploy
     if deploy is None or deploy.jenkins is None:
         yield _absent("jenkins", "deploy.jenkins", "releases run where they are started")
@@ -52,21 +52,28 @@ def _deploy(config: Config, timeout_s: float) -> Iterator[Connection]:
     services = tuple(_services(deploy)) if deploy else ()
     if not services:
         yield _absent("services", "deploy.environments", "no service is released")
-    for name, service in services:
-        yield Connection(name=f"argocd {name}", open=partial(servers.argocd_steps, service, timeout_s))
+    for key, service in services:
+        name = "/".join(reversed(key))
+        if service.argocd.mode == "core":
+            core = partial(cluster.core_steps, service, root, clock, timeout_s)
+            yield Connection(name=f"argocd {name}", open=core)
+        else:
+            yield Connection(name=f"argocd {name}", open=partial(servers.argocd_steps, service, timeout_s))
         yield Connection(name=f"gitops {name}", open=partial(local.gitops_steps, service.gitops, timeout_s))
-        yield from _analysis(config, name, service, timeout_s)
+        if service.lock == "lease":
+            lease = partial(cluster.lease_steps, service, key, root, clock, timeout_s)
+            yield Connection(name=f"lock {name}", open=lease)
+        yield from _analysis(config, name, service, root, timeout_s)
 
 
-def _analysis(config: Config, name: str, service: ServiceConfig, timeout_s: float) -> Iterator[Connection]:
+def _analysis(config: Config, name: str, service: ServiceConfig, root: Path, timeout_s: float) -> Iterator[Connection]:
     """What the analyses of a service read: its pods, or a Prometheus server."""
     strategy = service.strategy.canary or service.strategy.blue_green
     wanted = (*strategy.analysis, *getattr(strategy, "soak", ())) if strategy else ()
     used = {analysis: config.analysis[analysis] for analysis in dict.fromkeys(wanted)}
     if any(settings.source == "openmetrics" for settings in used.values()):
-        yield Connection(
-            name=f"kubernetes {name}", open=partial(servers.kubernetes_steps, service.kubernetes, timeout_s)
-        )
+        pods = partial(cluster.pods_steps, service.kubernetes, root, timeout_s)
+        yield Connection(name=f"kubernetes {name}", open=pods)
     for analysis, settings in used.items():
         if settings.source == "prometheus":
             yield Connection(
@@ -74,10 +81,11 @@ def _analysis(config: Config, name: str, service: ServiceConfig, timeout_s: floa
             )
 
 
-def _services(deploy: DeployConfig) -> Iterator[tuple[str, ServiceConfig]]:
+def _services(deploy: DeployConfig) -> Iterator[tuple[tuple[str, str], ServiceConfig]]:
+    """(service, environment) and its settings."""
     for environment, settings in deploy.environments.items():
         for service, target in settings.services.items():
-            yield f"{environment}/{service}", target
+            yield (service, environment), target
 
 
 def _absent(name: str, key: str, consequence: str) -> Connection:

@@ -1,11 +1,11 @@
-"""Checks of servers: GitLab, Jenkins, Argo CD, Kubernetes, Prometheus. All are reads, or probes that touch nothing."""
+"""Checks of servers: GitLab, Jenkins, Argo CD, Prometheus. All are reads, or probes that touch nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from cicd.config.model import AnalysisConfig, ForgeConfig, JenkinsConfig, KubernetesConfig, ServiceConfig
+from cicd.config.model import AnalysisConfig, ForgeConfig, JenkinsConfig, ServiceConfig
 from cicd.doctor.checks import Step, Unknown
 from headgate.errors import AuthenticationError, ConfigError, NotFoundError, ServerFaultError
 from headgate.http import HttpClient, RetryPolicy
@@ -99,13 +99,14 @@ def argocd_steps(config: ServiceConfig, timeout_s: float) -> Iterator[Step]:
     limit_s = min(timeout_s, config.argocd.timeout_s)
     token = read_secret("HEADGATE_ARGOCD_TOKEN")
     headers = {"Authorization": Secret(f"Bearer {token.reveal()}")} if token else {}
-    with HttpClient(config.argocd.url, timeout_s=limit_s, headers=headers, retry=_ONCE) as http:
+    with HttpClient(config.argocd.url or "", timeout_s=limit_s, headers=headers, retry=_ONCE) as http:
         yield from _argocd(config, http, has_token=token is not None)
 
 
 def _argocd(config: ServiceConfig, http: HttpClient, *, has_token: bool) -> Iterator[Step]:
     from deployments.argocd.client import ArgoCd
     from deployments.argocd.sansio import AppRef, ResourceRef
+    from deployments.rollouts.target import RolloutTarget
 
     settings = config.argocd
     app = AppRef(name=settings.app, project=settings.project, namespace=settings.namespace)
@@ -135,17 +136,10 @@ def _argocd(config: ServiceConfig, http: HttpClient, *, has_token: bool) -> Iter
         found = argocd.application()
         return f"{settings.app} is {found.sync_status} and {found.health}"
 
-    def sync() -> str:
-        if not argocd.may("sync"):
-            raise _denied("sync", config)
-        return f"may sync {settings.app}"
-
-    def actions() -> str:
-        # Asked of a Rollout that does not exist; `abort` is the one that must work when all else goes wrong.
-        for action in ("abort", "resume", "promote-full", "retry"):
-            if not argocd.may_run(rollout, action):
-                raise _denied(f"action/{rollout.group}/{rollout.kind}/{action}", config)
-        return "may abort, resume, promote-full and retry Rollouts"
+    def rights() -> str:
+        # Actions are tried on a Rollout that does not exist: that touches nothing, and tells.
+        RolloutTarget(argocd, rollout).check_rights()
+        return f"may sync {settings.app}, and abort, resume and promote its Rollout"
 
     def exists() -> str:
         found = argocd.manifest(rollout).get("status", {})
@@ -154,34 +148,8 @@ def _argocd(config: ServiceConfig, http: HttpClient, *, has_token: bool) -> Iter
     yield Step(name="version", ask=version)
     yield Step(name="account", ask=account)
     yield Step(name="application", ask=application)
-    yield Step(name="sync right", ask=sync)
-    yield Step(name="action right", ask=actions)
+    yield Step(name="rights", ask=rights)
     yield Step(name="rollout", ask=exists)
-
-
-def _denied(right: str, config: ServiceConfig) -> AuthenticationError:
-    settings = config.argocd
-    policy = f"applications, {right}, {settings.project}/{settings.app}, allow"
-    return AuthenticationError(
-        f"the account may not {right} {settings.app}",
-        where=settings.url,
-        next_step=f"Add the policy `p, <role of the account>, {policy}` in Argo CD.",
-    )
-
-
-def kubernetes_steps(config: KubernetesConfig, timeout_s: float) -> Iterator[Step]:
-    """Pods of the namespace may be listed: the `openmetrics` source finds what to scrape this way."""
-    from deployments.kubernetes import KubernetesPods
-
-    pods = KubernetesPods(
-        namespace=config.namespace, kubeconfig=config.kubeconfig, context=config.context, timeout_s=timeout_s
-    )
-
-    def listed() -> str:
-        pods.pods("headgate-doctor")  # a version that no pod has: the right is asked for, nothing is fetched
-        return f"may list pods in {config.namespace}"
-
-    yield Step(name="list pods", ask=listed)
 
 
 def prometheus_steps(config: AnalysisConfig, timeout_s: float) -> Iterator[Step]:

@@ -266,9 +266,84 @@ def test_an_argo_cd_account_that_may_only_read_is_told_the_policy(
 ) -> None:
     monkeypatch.setenv("HEADGATE_ARGOCD_TOKEN", servers.argocd.token("reader"))
     code, leaves = ask(servers.repository(tmp_path / "r", **one_service()), capsys)
-    leaf = leaves["argocd prod/recommender: sync right"]
+    leaf = leaves["argocd prod/recommender: rights"]
     assert (leaf["outcome"], code) == ("FAIL", ExitCode.FAIL)
-    assert "applications, sync, shop/recommender-prod, allow" in leaf["next_step"]
+    assert "the account reader lacks rights" in leaf["message"]
+    for right in ("sync", *(f"action/argoproj.io/Rollout/{name}" for name in ("abort", "resume", "promote-full"))):
+        assert f"applications, {right}, shop/recommender-prod, allow" in leaf["next_step"]
+
+
+CORE: dict[str, Any] = {"argocd": {"mode": "core", "url": None}, "lock": "lease"}
+
+
+@pytest.mark.usefixtures("access")
+def test_core_mode_needs_no_argo_cd_server(
+    servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HEADGATE_ARGOCD_TOKEN")
+    code, leaves = ask(servers.repository(tmp_path / "r", **one_service(**CORE)), capsys)
+    assert code == ExitCode.PASS
+    found = {name: leaf["message"] for name, leaf in leaves.items() if name.startswith(("argocd", "lock"))}
+    assert found == {
+        "argocd prod/recommender: version": "Kubernetes v1.36.3",
+        "argocd prod/recommender: rights": "may get applications.argoproj.io recommender-prod in namespace argocd, "
+        "patch applications.argoproj.io recommender-prod in namespace argocd, "
+        "get rollouts.argoproj.io recommender in namespace shop, "
+        "patch rollouts/status.argoproj.io recommender in namespace shop",
+        "argocd prod/recommender: application": "recommender-prod is Synced and Healthy",
+        "argocd prod/recommender: rollout": "Rollout recommender is Healthy",
+        "lock prod/recommender: rights": "may get leases.coordination.k8s.io headgate.recommender.prod in namespace "
+        "shop, create leases.coordination.k8s.io in namespace shop, update leases.coordination.k8s.io "
+        "headgate.recommender.prod in namespace shop",
+        "lock prod/recommender: lease": "Lease shop/headgate.recommender.prod is free",
+    }
+    assert servers.kubernetes.cluster.list("coordination.k8s.io", "Lease", "shop") == []
+
+
+@pytest.mark.usefixtures("access")
+def test_each_right_that_is_missing_in_the_cluster_is_named_with_its_rule(
+    servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = servers.kubernetes.kubeconfig(tmp_path / "kubeconfig", reader=True)
+    monkeypatch.setenv("KUBECONFIG", str(reader))
+    code, leaves = ask(servers.repository(tmp_path / "r", **one_service(**CORE)), capsys)
+    wrong = {name: leaf for name, leaf in leaves.items() if leaf["outcome"] in {"FAIL", "ERROR"}}
+    assert (set(wrong), code) == ({"argocd prod/recommender: rights", "lock prod/recommender: rights"}, ExitCode.FAIL)
+    assert (
+        "may not patch applications.argoproj.io recommender-prod" in wrong["argocd prod/recommender: rights"]["message"]
+    )
+    assert wrong["argocd prod/recommender: rights"]["next_step"] == (
+        "Add to a Role of the account, in namespace argocd: {apiGroups: [argoproj.io], resources: [applications], "
+        "resourceNames: [recommender-prod], verbs: [patch]}; and in namespace shop: {apiGroups: [argoproj.io], "
+        "resources: [rollouts/status], resourceNames: [recommender], verbs: [patch]}."
+    )
+    assert wrong["lock prod/recommender: rights"]["next_step"] == (
+        "Add to a Role of the account, in namespace shop: {apiGroups: [coordination.k8s.io], resources: [leases], "
+        "verbs: [create]}; {apiGroups: [coordination.k8s.io], resources: [leases], "
+        "resourceNames: [headgate.recommender.prod], verbs: [update]}."
+    )
+
+
+@pytest.mark.usefixtures("access")
+@pytest.mark.parametrize(
+    ("changes", "leaf", "says"),
+    [
+        ({"argocd": {"app": "nothing"}}, "application", "argocd.app and argocd.namespace"),
+        ({"argocd": {"namespace": "elsewhere"}}, "application", "argocd.app and argocd.namespace"),
+        ({"argocd": {"project": "other"}}, "application", "argocd.project"),
+        ({"kubernetes": {"rollout": "nothing"}}, "rollout", "kubernetes.rollout"),
+        ({"kubernetes": {"context": "nothing"}}, "version", "kubernetes.context"),
+    ],
+)
+def test_each_wrong_name_in_core_mode_is_told_where_it_stands(
+    servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], leaf: str, says: str
+) -> None:
+    wanted: dict[str, Any] = {"argocd": dict(CORE["argocd"])}
+    merge(wanted, changes)
+    _, leaves = ask(servers.repository(tmp_path / "r", **one_service(**wanted)), capsys)
+    found = leaves[f"argocd prod/recommender: {leaf}"]
+    assert found["outcome"] == "FAIL"
+    assert says in found["next_step"]
 
 
 @pytest.mark.usefixtures("access")
