@@ -167,7 +167,7 @@ def _rows_named(request: ProjectMergeRequest) -> Proof:
     return Proof(
         claim="the note names rows and reason",
         holds=bool(lines and rows),
-        seen=" | ".join([*lines[:1], *rows[:1]])[:200],
+        seen=" | ".join([*lines[:1], *rows[:1]]).replace("`", "").replace("**", "")[:200],
     )
 
 

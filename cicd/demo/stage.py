@@ -7,6 +7,7 @@ read where a person would look: in GitLab's API, in the Git history, in the clus
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -260,7 +261,8 @@ class Stage:
         """Commits of the GitOps repository, newest first: hash, subject and Headgate's trailers."""
         git = Git(path=self.environment_repository)
         form = "%h %s [%(trailers:key=Headgate-Release,key=Headgate-Revert,key=Source-Commit,separator=%x20)]"
-        return git.run("log", f"--format={form}", "main").splitlines()
+        log = git.run("log", f"--format={form}", "main")
+        return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28}\b", r"\1", log).splitlines()
 
     def wait_until(self, what: str, condition: Callable[[], bool], timeout_s: float = 60) -> None:
         """Poll. Raises `RemoteTimeoutError` naming what did not come."""
