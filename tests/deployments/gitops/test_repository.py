@@ -19,7 +19,7 @@ from deployments.gitops.trailers import (
     release_message,
     revert_message,
 )
-from headgate.errors import ConfigError, ConflictError, LockHeldError, RemoteStateError, UnsafeActionError
+from headgate.errors import ConfigError, ConflictError, RemoteStateError, UnsafeActionError
 from headgate.git import Git
 from tests.testing.repositories import IDENTITY, commit_files, new_repository
 from tests.testing.stepped_clock import SteppedClock
@@ -207,49 +207,6 @@ def test_holder_that_lost_its_lock_writes_nothing(bench: Bench) -> None:
     found = stolen.read()
     assert found is not None
     assert found.token == 2
-
-
-def test_lock_is_exclusive_until_it_expires(bench: Bench) -> None:
-    first, second = bench.lock(bench.store(), name="first"), bench.lock(bench.store(), name="second")
-    assert first.acquire("release rel-1") is None
-    with pytest.raises(LockHeldError, match=r"first, doing 'release rel-1'"):
-        second.acquire("start")
-    found = second.acquire("start", wait_s=90)
-    assert found is not None
-    assert (found.holder, found.purpose) == ("first", "release rel-1")
-    with pytest.raises(ConflictError):
-        first.renew_if_due()
-
-
-def test_renewed_lock_is_alive(bench: Bench) -> None:
-    first, second = bench.lock(bench.store()), bench.lock(bench.store())
-    first.acquire("start")
-    sleep = bench.clock.sleep
-
-    def renewing(seconds: float) -> None:
-        sleep(seconds)
-        first.renew_if_due()
-
-    bench.clock.sleep = renewing  # type: ignore[method-assign]
-    with pytest.raises(LockHeldError):
-        second.acquire("start", wait_s=300)
-    assert bench.clock.monotonic() < 60
-    first.check()
-
-
-def test_abandoned_lock_is_free_and_tells_what_was_not_finished(bench: Bench) -> None:
-    first, second = bench.lock(bench.store()), bench.lock(bench.store())
-    first.acquire("start")
-    first.describe("release rel-1")
-    first.abandon()
-    found = second.acquire("start 2")
-    assert found is not None
-    assert found.purpose == "release rel-1"
-    now_there = second.read()
-    assert now_there is not None
-    assert now_there.purpose == "release rel-1"  # until this run says what it does about it
-    second.release()
-    assert second.read() is None
 
 
 def test_dead_process_is_known_on_its_own_machine_only() -> None:
