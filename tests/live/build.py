@@ -1,8 +1,8 @@
 """Builds the real servers from their pinned Go modules, into a cache outside the work tree.
 
 A part is built when its own inputs (go.mod, go.sum, main.go, flags, Go's version) are new, in a folder beside its
-place, and then moved there: a part that is there is complete. Go's own caches are kept in the same cache unless
-GOCACHE or GOMODCACHE say otherwise, so that one folder can be deleted to be rid of everything.
+place, and then moved there: a part that is there is complete. Unless GOCACHE or GOMODCACHE name Go's own caches, they
+are in the same folder, and gone (11 GB) when everything is built.
 """
 
 from __future__ import annotations
@@ -142,6 +142,7 @@ def build(say: Say, parts: Sequence[Part] = PARTS) -> Built:
     root.mkdir(parents=True, exist_ok=True)
     go = _go(root)
     wanted = {part.name: root / f"{part.name}-{part.version}-{_key(part, go.version)}" for part in parts}
+    used = False
     with _locked(root / "lock", say):
         for number, part in enumerate(parts, start=1):
             place, line = wanted[part.name], f"[{number}/{len(parts)}] {part.name} {part.version}"
@@ -151,15 +152,21 @@ def build(say: Say, parts: Sequence[Part] = PARTS) -> Built:
             say(f"{line}: building (about {part.minutes} without Go's cache)")
             began = time.monotonic()
             _build_part(part, go, place)
+            used = True
             say(f"{line}: built in {time.monotonic() - began:.0f} s")
+        for folder in go.scratch if used else ():
+            shutil.rmtree(folder, ignore_errors=True)
     return Built(parts=tuple(parts), folders=wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Go:
+    """The go command; `scratch` are the caches that are of no use once everything is built."""
+
     program: str
     version: str
     env: dict[str, str]
+    scratch: tuple[Path, ...]
 
 
 def _go(root: Path) -> _Go:
@@ -168,9 +175,9 @@ def _go(root: Path) -> _Go:
         raise ConfigError("Go is not installed, and the real servers are built with it", next_step=GO_NEXT_STEP)
     (root / "go" / "tmp").mkdir(parents=True, exist_ok=True)
     config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    caches = {"GOCACHE": root / "go" / "build", "GOMODCACHE": root / "go" / "mod"}
     env = {
-        "GOCACHE": str(root / "go" / "build"),
-        "GOMODCACHE": str(root / "go" / "mod"),
+        **{name: str(folder) for name, folder in caches.items()},
         **os.environ,
         # Go counts its uses in the folder of the user's configuration; its settings are read from the usual place.
         "GOENV": os.environ.get("GOENV", f"{config}/go/env"),
@@ -183,7 +190,8 @@ def _go(root: Path) -> _Go:
     done = process.run([program, "env", "GOVERSION"], timeout_s=60, env=env, cwd=MODULES)
     if done.returncode != 0:
         raise ConfigError(f"go does not run: {done.stderr.strip()[-300:]}", where=program, next_step=GO_NEXT_STEP)
-    return _Go(program=program, version=done.stdout.strip(), env=env)
+    scratch = tuple(folder for name, folder in caches.items() if name not in os.environ)
+    return _Go(program=program, version=done.stdout.strip(), env=env, scratch=scratch)
 
 
 def _key(part: Part, go_version: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -17,6 +18,7 @@ MAIN = 'package main\n\nvar version = "none"\n\nfunc main() {{ println("{word}",
 @pytest.fixture
 def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Part:
     """A module of one file, built into an empty cache with the Go cache of the real one."""
+    monkeypatch.delenv("GOMODCACHE", raising=False)
     monkeypatch.setenv("GOCACHE", str(cache_root() / "go" / "build"))
     monkeypatch.setenv("HEADGATE_LIVE_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "modules" / "tiny"
@@ -90,6 +92,14 @@ def test_runs_side_by_side_build_one_after_the_other(part: Part) -> None:
     assert len(results) == 3
     assert sum("built in" in line for line in said) == 1
     assert sum("built already" in line for line in said) == 2
+
+
+def test_what_only_the_build_needed_is_removed_and_a_cache_of_the_user_is_not(part: Part) -> None:
+    downloaded = cache_root() / "go" / "mod" / "some" / "module"
+    downloaded.mkdir(parents=True)
+    build(print, (part,))
+    assert not downloaded.exists()
+    assert any(Path(os.environ["GOCACHE"]).iterdir())
 
 
 def test_without_go_it_says_what_to_install(part: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
