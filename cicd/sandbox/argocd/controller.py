@@ -134,11 +134,20 @@ class Controller:
             elif now >= schedule.operation_at:
                 self._begin(app)
                 schedule.operation_at = now + self.timing.apply_s
-        elif schedule.operation_at is None:
+        elif schedule.operation_at is None or (now >= schedule.operation_at and self._waits_for_window(app)):
             schedule.operation_at = now + self.timing.apply_s
         elif now >= schedule.operation_at:
             outcome = perform_sync(self._cluster, self._sources, self._live.objects(), app)
             self._finish(app, outcome.phase, outcome.message, outcome.sync_result, now)
+
+    def _waits_for_window(self, app: Object) -> bool:
+        """An operation that was put into the object (the server would have refused it) waits, and says so."""
+        automated = bool((app["operation"].get("initiatedBy") or {}).get("automated"))
+        if self._projects.may_sync(app, manual=not automated):
+            return False
+        state = app["status"]["operationState"] | {"message": "Sync operation blocked by sync window"}
+        self._write(app["metadata"]["name"], {"operationState": state})
+        return True
 
     def _begin(self, app: Object) -> None:
         state = {"operation": app["operation"], "phase": "Running", "startedAt": self._cluster.timestamp()}
