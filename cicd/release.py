@@ -132,7 +132,7 @@ def build_settings(config: ServiceConfig) -> Settings:
     if canary is not None:
         return Settings(
             strategy=Strategy.CANARY,
-            weights=tuple(weight for weight in canary.steps if weight < 100),
+            weights=tuple(weight for weight in canary.steps if 0 < weight < 100),
             max_step_s=canary.max_step_s,
             deadline_s=config.deadline_s,
             poll_s=config.poll_s,
@@ -156,8 +156,9 @@ def build_analysis(
     Connections are closed with `stack`.
     """
     strategy = settings.strategy.canary or settings.strategy.blue_green
-    soak = settings.strategy.blue_green.soak if settings.strategy.blue_green else ()
     names = strategy.analysis if strategy else ()
+    # Without a soak of its own the version is judged by its steps' metrics where it has all the traffic already.
+    soak = (settings.strategy.blue_green.soak if settings.strategy.blue_green else ()) or names
     return AnalysisByRole(
         steps=ThresholdAnalysis(
             tuple(_metric(name, config.analysis[name], settings, root, clock, stack) for name in names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deployments.argocd import sansio
-from deployments.argocd.failures import DENIED, UNAUTHENTICATED, error_code, failure
+from deployments.argocd.failures import DENIED, UNAUTHENTICATED, error_code, failure, window_closed
 from deployments.argocd.sansio import Application, AppRef, Request, ResourceRef
 from headgate.http import HttpClient, Response
 
@@ -32,6 +32,12 @@ class ArgoCd:
         """Ask for a sync; it runs on after this returns."""
         request = sansio.sync_application(self.app, revision=revision, nonce=nonce)
         self._call(request, f"sync the application {self.app.name}", "sync")
+
+    def check_windows(self) -> None:
+        """Raise `RemoteStateError` when a sync window is closed: a sync would be refused now."""
+        response = self._call(sansio.get_sync_windows(self.app), "read the sync windows", "get")
+        if not sansio.parse_sync_windows(response):
+            raise window_closed(self.app, response.where)
 
     def manifest(self, resource: ResourceRef) -> dict[str, Any]:
         """The live manifest of a resource of the application."""

@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import uuid4
 
 from deployments.argocd.sansio import Application
-from deployments.argocd.waiting import Done, Failed, Foreign, Pending, Stale, is_synced, operation_state
+from deployments.argocd.waiting import Done, Failed, Foreign, Pending, Stale, is_synced, obstacle, operation_state
 from deployments.release.ports import Delivered, DeliveryFailed, NotYet, Wanted
 from headgate.errors import ConflictError, RateLimitedError, RemoteTimeoutError, ServerFaultError, UnreachableError
 
@@ -42,6 +42,10 @@ class ArgoDelivery:
         app = self._argocd.application(refresh="normal")
         return not app.busy and is_synced(app, accepts)
 
+    def obstacle(self) -> str:
+        """Whose operation has to end before anything of ours can begin; empty for none."""
+        return obstacle(self._argocd.application())
+
     def agrees(self) -> bool:
         """Whether the application says Synced and Healthy. It can stay Progressing for ever because of an Ingress."""
         app = self._argocd.application(refresh="normal")
@@ -71,8 +75,8 @@ class ArgoDelivery:
     def _after(self, wanted: Wanted, revision: str) -> Delivered | NotYet:
         """Our operation is done: compare with Git once more, because health and status lag behind it."""
         app = self._argocd.application(refresh="normal")
-        if is_synced(app, wanted.accepts) or not wanted.accepts(app.sync_revision):
-            # A newer commit on the branch that changes other things does not undo what the operation applied.
+        if is_synced(app, wanted.accepts) or app.sync_revision != revision:
+            # A newer commit on the branch, synced or not, does not undo what the operation applied.
             return Delivered(revision=revision)
         return NotYet(why=f"the application is {app.sync_status} at {app.sync_revision[:8]}")
 

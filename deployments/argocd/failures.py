@@ -63,15 +63,20 @@ def _unauthenticated(message: str, app: AppRef, doing: str, permission: str, whe
     )
 
 
+def window_closed(app: AppRef, where: str) -> RemoteStateError:
+    """The error while a sync window forbids syncs."""
+    return RemoteStateError(
+        f"Argo CD refuses to sync the application {app.name}: blocked by sync window",
+        where=where,
+        next_step=f"Wait until the sync window of project {app.project} opens, or change it there.",
+    )
+
+
 def _denied(message: str, app: AppRef, doing: str, permission: str, where: str) -> HeadgateError:
     # A closed sync window and a missing right share code 7; only the text of the message tells them apart, and it
     # changes nothing but the advice given.
     if "sync window" in message:
-        return RemoteStateError(
-            f"Argo CD refused to {doing}: {message}",
-            where=where,
-            next_step=f"Wait until the sync window of project {app.project} opens, or change it there.",
-        )
+        return window_closed(app, where)
     return AuthenticationError(
         f"Argo CD refused to {doing}: {message}",
         where=where,

@@ -79,8 +79,9 @@ class Operation:
 class Application:
     """What Argo CD says of an application.
 
-    `busy` means that an operation is queued or running. `automated` means that auto-sync is on. Times have whole
-    seconds there and cannot be compared for order; they are not read. `health` lags behind its resources.
+    `busy` means that an operation is queued or running, `holder` whose it is (empty when it is ours, or none is).
+    `automated` means that auto-sync is on. Times have whole seconds there and cannot be compared for order; they are
+    not read. `health` lags behind its resources.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Application:
     automated: bool
     operation: Operation | None = None
     conditions: tuple[str, ...] = ()
+    holder: str = ""
 
 
 def get_application(app: AppRef, *, refresh: str | None = None) -> Request:
@@ -136,6 +138,11 @@ def run_action_v1(app: AppRef, resource: ResourceRef, action: str) -> Request:
     return Request(method="POST", path=f"{_path(app)}/resource/actions", params=params, body=action)
 
 
+def get_sync_windows(app: AppRef) -> Request:
+    """The sync windows of the application, and whether it can be synced now."""
+    return Request(method="GET", path=f"{_path(app)}/syncwindows", params=_scope(app), repeatable=True)
+
+
 def get_user_info() -> Request:
     """Who the token belongs to."""
     return Request(method="GET", path="/api/v1/session/userinfo", repeatable=True)
@@ -164,7 +171,14 @@ def parse_application(response: Response) -> Application:
         automated=automated is not None and automated.enabled is not False,
         operation=_operation(status.operation_state),
         conditions=tuple(f"{item.type}: {item.message}" for item in status.conditions or ()),
+        holder=_holder(raw.operation),
     )
+
+
+def parse_sync_windows(response: Response) -> bool:
+    """Whether the windows let the application be synced by hand now. Raises `ServerFaultError`."""
+    raw = _validated(_RawWindows, response)
+    return raw.can_sync or not raw.assigned  # JSON leaves a `false` out as it likes
 
 
 def parse_manifest(response: Response) -> dict[str, Any]:
@@ -203,6 +217,14 @@ def _operation(raw: _RawOperationState | None) -> Operation | None:
     )
 
 
+def _holder(raw: _RawOperation | None) -> str:
+    """Whose operation it is; empty for ours and for none."""
+    if raw is None or any(info.name == INFO_NAME for info in raw.info or ()):
+        return ""
+    by = raw.initiated_by or _RawInitiator()
+    return by.username or ("auto-sync" if by.automated else "somebody")
+
+
 def _path(app: AppRef) -> str:
     return f"/api/v1/applications/{quote(app.name, safe='')}"
 
@@ -237,9 +259,20 @@ class _RawSync(_Raw):
     dry_run: bool = Field(default=False, alias="dryRun")
 
 
+class _RawInitiator(_Raw):
+    username: str = ""
+    automated: bool = False
+
+
 class _RawOperation(_Raw):
     sync: _RawSync | None = None
     info: tuple[_RawInfo, ...] | None = None
+    initiated_by: _RawInitiator | None = Field(default=None, alias="initiatedBy")
+
+
+class _RawWindows(_Raw):
+    can_sync: bool = Field(default=False, alias="canSync")
+    assigned: tuple[dict[str, Any], ...] | None = Field(default=None, alias="assignedWindows")
 
 
 class _RawResult(_Raw):
@@ -304,7 +337,7 @@ class _RawApplication(_Raw):
     metadata: _RawMetadata
     spec: _RawSpec
     status: _RawStatus = _RawStatus()
-    operation: dict[str, Any] | None = None
+    operation: _RawOperation | None = None
 
 
 class _RawManifest(_Raw):

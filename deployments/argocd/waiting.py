@@ -76,6 +76,18 @@ def operation_state(app: Application, *, nonce: str, accepts: Callable[[str], bo
     return Done(revision=operation.revision) if accepts(operation.revision) else Stale(revision=operation.revision)
 
 
+def obstacle(app: Application) -> str:
+    """Whose operation holds the application, and how it stands; empty when there is none, or it is ours."""
+    if not app.holder:
+        return ""
+    operation = app.operation
+    if operation is None or operation.finished:
+        return f"an operation of {app.holder} is queued"
+    asked = f" to {operation.asked[:12]}" if operation.asked else ""
+    message = f": {operation.message}" if operation.message else ""
+    return f"an operation of {app.holder}{asked} is {operation.phase}{message}"
+
+
 def is_synced(app: Application, accepts: Callable[[str], bool]) -> bool:
     """Whether the comparison with Git says Synced at a revision that is ours."""
     return app.sync_status == "Synced" and accepts(app.sync_revision)

@@ -79,11 +79,14 @@ class Engine:
         desired = self._store.refresh()
         newest = next(iter(self._store.releases(self.service, self.environment)), None)
         purpose = predecessor.purpose if predecessor else ""
+        snapshot = self._target.observe()
+        in_step = self._delivery.holds(self._accepts(desired.revision, desired.version))
         return Facts(
             desired=desired,
             newest=newest,
-            snapshot=self._target.observe(),
-            in_step=self._delivery.holds(self._accepts(desired.revision, desired.version)),
+            snapshot=snapshot,
+            in_step=in_step,
+            obstacle="" if in_step else self._delivery.obstacle(),
             unfinished=purpose.removeprefix(_WORKING) if purpose.startswith(_WORKING) else None,
         )
 
@@ -137,6 +140,13 @@ class Engine:
         snapshot = self._target.observe()
         if snapshot.in_flight and not snapshot.aborted:
             self._target.abort()
+        elif not snapshot.in_flight:
+            raise RemoteStateError(
+                "nothing is in flight that could be aborted: before the sync, and when the new version has all the traffic,"
+                " only the run that drives the release can turn it back",
+                where=self.name,
+                next_step="Stop that run (Ctrl-C), then run `headgate release abort` or `headgate release rollback`.",
+            )
 
     def _perform(self, start: Start, facts: Facts, request: ReleaseRequest | None) -> ReleaseResult:
         match start:

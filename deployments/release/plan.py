@@ -20,7 +20,7 @@ class Facts:
 
     `newest` is the last release of this service in this environment, whether it stands or was turned back.
     `in_step` says that the target is in step with what Git asks for. `unfinished` is the id of the release that a
-    killed or interrupted run was working on.
+    killed or interrupted run was working on. `obstacle` is what somebody else is doing to the target (empty: nothing).
     """
 
     desired: Desired
@@ -28,6 +28,7 @@ class Facts:
     snapshot: Snapshot
     in_step: bool
     unfinished: str | None = None
+    obstacle: str = ""
 
     @property
     def standing(self) -> Release | None:
@@ -92,11 +93,15 @@ Start = Nothing | Write | Continue | FinishTurningBack | Refuse
 
 def plan_start(facts: Facts, version: str, plan: Plan, *, name: str) -> Start:
     """What `release start` of `version` has to do. `name` is the service and environment, for messages."""
+    if facts.obstacle and facts.unfinished is None:
+        return Refuse(error=_held_up(facts, name))
     back = facts.turned_back
     if back is not None and _half_way_back(facts, back):
         return _only_for(version, back, FinishTurningBack(release=back), name)
     standing = facts.standing
     if standing is not None and (not facts.live or facts.unfinished == standing.note.release_id):
+        if standing.note.version != version and _ended(facts, standing):
+            return Refuse(error=_not_live(facts, name))
         return _only_for(version, standing, Continue(release=standing), name)
     if facts.desired.version == version:
         if facts.live:
@@ -118,6 +123,8 @@ def plan_start(facts: Facts, version: str, plan: Plan, *, name: str) -> Start:
 
 def plan_resume(facts: Facts, *, name: str) -> Start:
     """What `release resume` has to do: the same as starting the version that is under way again."""
+    if facts.obstacle and facts.unfinished is None:
+        return Refuse(error=_held_up(facts, name))
     if facts.turned_back is not None and _half_way_back(facts, facts.turned_back):
         return FinishTurningBack(release=facts.turned_back)
     standing = facts.standing
@@ -129,6 +136,12 @@ def plan_resume(facts: Facts, *, name: str) -> Start:
 
 
 _SPEC = "Correct the strategy of the Rollout in the GitOps repository, or the one in headgate.yaml."
+
+
+def _ended(facts: Facts, release: Release) -> bool:
+    """Whether the release has ended and only something else in Git is not synced yet: its workload is the settled one."""
+    settled = facts.snapshot.settled and facts.snapshot.current != release.note.baseline
+    return settled and facts.unfinished is None
 
 
 def _half_way_back(facts: Facts, release: Release) -> bool:
@@ -145,6 +158,15 @@ def _only_for(version: str, release: Release, start: Start, name: str) -> Start:
             where=name,
             next_step="Finish it with `headgate release resume`, or turn it back with `headgate release abort`.",
         )
+    )
+
+
+def _held_up(facts: Facts, name: str) -> RemoteStateError:
+    """Before anything is begun; a run that was interrupted waits for the operation instead."""
+    return RemoteStateError(
+        f"somebody else is at work there: {facts.obstacle}",
+        where=name,
+        next_step="Wait until it has ended, or end it in Argo CD (`argocd app terminate-op`); then run the command again.",
     )
 
 

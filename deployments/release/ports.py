@@ -81,6 +81,10 @@ class Delivery(Protocol):
         """Whether the target is in step with a revision that is accepted, without changing anything."""
         ...
 
+    def obstacle(self) -> str:
+        """What somebody else is doing to the target right now, in words; empty when nobody is."""
+        ...
+
     def agrees(self) -> bool:
         """Whether its own summary says that all is well by now. The summary may lag, or never say so."""
         ...

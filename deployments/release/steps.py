@@ -5,7 +5,7 @@ look, decide, act, look again, that may be killed at any line and begun anew.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from deployments.analysis.ports import Analysis, Arm, Subject
@@ -80,12 +80,16 @@ class Driver:
         """
         evidence: Evidence | None = None
         passed: Verdict | None = None
+        proven: str | None = None
         while True:
             self.lock.renew_if_due()
             snapshot = self.look(plan.deadline)
             if snapshot is None:
                 continue
             now = self.clock.now()
+            # All the traffic without the last step's evidence seen by this run (somebody else promoted, or an earlier
+            # run was killed): it is judged where it is before it counts as promoted.
+            plan = replace(plan, soak=self.settings.soak or proven != snapshot.current)
             problem = plan_problem(snapshot, plan) if snapshot.observed and snapshot.in_flight else None
             if problem and not snapshot.aborted:
                 return Reason(text=f"the rollout cannot be driven: {problem}", outcome=Outcome.ERROR)
@@ -102,6 +106,8 @@ class Driver:
                     )
                 case Resume():
                     passed = evidence.verdict if evidence and evidence.verdict else passed
+                    if evidence and evidence.verdict and snapshot.at_last_gate:
+                        proven = snapshot.current
                     if self._act(self.target.resume, (step_key(snapshot, plan), snapshot.step)):
                         self._tell(f"{describe(snapshot)}: passed, going on: {action.why}")
                 case _:

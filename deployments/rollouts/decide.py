@@ -19,8 +19,8 @@ class Plan:
     """What a release may and must do.
 
     `baseline` is the identity of the version that was stable before (empty: not known). `weights` are the weights
-    that the steps must have (empty: any). `max_step_s` bounds one step, `deadline` everything. `soak` says that the
-    new version is looked at again after a blue-green switch. `grace_s` is how long the target may look as if nothing
+    that the steps must have, 0 and 100 left out (empty: any). `max_step_s` bounds one step, `deadline` everything.
+    `soak` says that the new version is judged once more when it has all the traffic. `grace_s` is how long the target may look as if nothing
     had been changed: an answer may be older than the change.
     """
 
@@ -140,7 +140,11 @@ def plan_problem(snapshot: Snapshot, plan: Plan) -> str | None:
     if snapshot.strategy is not plan.strategy:
         return f"the target is set up for {snapshot.strategy.value}, the plan for {plan.strategy.value}"
     if plan.strategy is Strategy.BLUE_GREEN:
-        return "it switches by itself: set autoPromotionEnabled to false" if snapshot.auto_promotes else None
+        return (
+            "it switches by itself: set autoPromotionEnabled to false and remove autoPromotionSeconds"
+            if snapshot.auto_promotes
+            else None
+        )
     if plan.weights and snapshot.weights != plan.weights:
         return f"its steps have the weights {list(snapshot.weights)}, headgate.yaml expects {list(plan.weights)}"
     below = [at for at, step in enumerate(snapshot.steps) if isinstance(step, SetWeight) and 0 < step.percent < 100]

@@ -114,8 +114,14 @@ class Snapshot:
 
     @property
     def weights(self) -> tuple[int, ...]:
-        """The weights of its steps, in order."""
-        return tuple(step.percent for step in self.steps if isinstance(step, SetWeight))
+        """The weights of its steps that split the traffic, in order: 0 and 100 do not."""
+        return tuple(step.percent for step in self.steps if isinstance(step, SetWeight) and 0 < step.percent < 100)
+
+    @property
+    def at_last_gate(self) -> bool:
+        """Whether no pause without duration comes after the present step: what passes here gets all the traffic."""
+        after = self.steps[self.step + 1 :] if self.step is not None else ()
+        return not any(isinstance(step, Pause) and step.duration_s is None for step in after)
 
 
 def weight_at(steps: tuple[Step, ...], index: int | None) -> int:

@@ -69,7 +69,7 @@ def _snapshot(raw: _Rollout) -> Snapshot:
         promoting=status.promote_full,
         active=status.blue_green.active_selector or None if blue_green else None,
         preview=status.blue_green.preview_selector or None if blue_green else None,
-        auto_promotes=blue_green is not None and blue_green.auto_promotion_enabled is not False,
+        auto_promotes=blue_green is not None and blue_green.promotes_itself,
         versions=_images(raw),
         ready=status.ready_replicas,
         wanted=1 if spec.replicas is None else spec.replicas,
@@ -193,6 +193,12 @@ class _Canary(_Raw):
 
 class _BlueGreen(_Raw):
     auto_promotion_enabled: bool | None = Field(default=None, alias="autoPromotionEnabled")
+    auto_promotion_seconds: int | None = Field(default=None, alias="autoPromotionSeconds")
+
+    @property
+    def promotes_itself(self) -> bool:
+        """By default, or after a time: `autoPromotionSeconds` works beside `autoPromotionEnabled: false`."""
+        return self.auto_promotion_enabled is not False or bool(self.auto_promotion_seconds)
 
 
 class _Strategy(_Raw):

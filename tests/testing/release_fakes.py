@@ -59,6 +59,7 @@ class FakeWorld:
     silent: bool = False
     never_ready: bool = False
     sync_fails: bool = False
+    promotes_itself: bool = False
     # the target
     synced: str = "c0"
     current: str = "1.0"
@@ -141,14 +142,14 @@ class FakeWorld:
             if due:
                 self.stable = self.current
             return due
-        if isinstance(STEPS[self.step], SetWeight) or self.unpausing:
+        if isinstance(STEPS[self.step], SetWeight) or self.unpausing or self.promotes_itself:
             if due:
                 self.step, self.since, self.unpausing = self.step + 1, self.since + MOVE_S, False
             return due
         return False
 
     def _move_blue_green(self, due: bool) -> bool:
-        if self.unpausing and due:
+        if (self.unpausing or self.promotes_itself) and due:
             self.stable, self.unpausing = self.current, False
         return False
 
@@ -264,6 +265,9 @@ class FakeDelivery:
             return self._world.operation is None and accepts(self._world.synced)
 
         return self._world.call("holds", effect)
+
+    def obstacle(self) -> str:
+        return self._world.call("obstacle", lambda: "")
 
     def agrees(self) -> bool:
         return self._world.call("agrees", lambda: True)

@@ -66,6 +66,34 @@ def test_what_does_not_get_on_is_turned_back(world: FakeWorld) -> None:
     assert not world.resumed
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("bad", [False, True])
+def test_what_went_all_the_way_by_itself_is_judged_before_it_counts(strategy: Strategy, bad: bool) -> None:
+    """A person, a timer or a rollback window may promote past the steps: without evidence that is no promotion."""
+    world = FakeWorld(strategy=strategy, promotes_itself=True, bad_versions=frozenset({"1.1"}) if bad else frozenset())
+    result = make_engine(world).start(REQUEST)
+    if bad:
+        assert result.ending is Ending.ROLLED_BACK
+        assert (world.stable, world.version) == ("1.0", "1.0")
+    else:
+        assert result.ending is Ending.PROMOTED
+        assert ("1.1", None, "active") in world.passed
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_what_went_all_the_way_by_itself_without_any_evidence_is_turned_back(strategy: Strategy) -> None:
+    world = FakeWorld(strategy=strategy, promotes_itself=True, silent=True)
+    assert make_engine(world).start(REQUEST).ending is Ending.ROLLED_BACK
+    assert world.version == "1.0"
+
+
+def test_an_abort_from_outside_says_when_there_is_nothing_to_abort() -> None:
+    world = FakeWorld()
+    with pytest.raises(RemoteStateError, match="nothing is in flight"):
+        make_engine(world).abort_only()
+    assert "abort" not in world.log
+
+
 def test_version_that_is_live_is_nothing_to_do() -> None:
     world = FakeWorld()
     make_engine(world).start(REQUEST)

@@ -100,3 +100,13 @@ def test_status_names_a_living_holder_only() -> None:
 def test_history_says_how_each_release_ended() -> None:
     rows = history_rows((REVERTED, STANDING))
     assert [(row["ending"], row["reason"]) for row in rows] == [("turned back", "bad"), ("stands", None)]
+
+
+def test_a_finished_release_beside_an_unsynced_change_is_not_called_in_progress() -> None:
+    facts = _facts("2", STANDING, in_step=False)
+    start = plan_start(facts, "3", PLAN, name="s in e")
+    assert isinstance(start, Refuse)
+    assert "not in step with Git" in str(start.error)
+    moving = plan_start(_facts("2", STANDING, MOVING, in_step=False), "3", PLAN, name="s in e")
+    assert isinstance(moving, Refuse)
+    assert "in progress" in str(moving.error)

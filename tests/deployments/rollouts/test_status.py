@@ -135,3 +135,27 @@ def test_what_is_no_rollout_is_an_error_with_a_next_step(manifest: dict[str, Any
     with pytest.raises(RemoteStateError) as caught:
         parse_rollout(manifest)
     assert caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("fields", "by_itself"),
+    [
+        ({}, True),
+        ({"autoPromotionEnabled": True}, True),
+        ({"autoPromotionEnabled": False}, False),
+        ({"autoPromotionEnabled": False, "autoPromotionSeconds": 0}, False),
+        ({"autoPromotionEnabled": False, "autoPromotionSeconds": 1}, True),
+    ],
+)
+def test_a_blue_green_target_that_switches_by_itself_is_recognised(fields: dict[str, object], by_itself: bool) -> None:
+    manifest = load("bluegreen_aborted")
+    services = {"activeService": "a", "previewService": "b"}
+    manifest["spec"]["strategy"]["blueGreen"] = services | fields
+    assert parse_rollout(manifest).auto_promotes is by_itself
+
+
+def test_weights_are_those_that_split_the_traffic() -> None:
+    manifest = load("canary_paused_step_1")
+    steps = [{"setWeight": weight} for weight in (0, 25, 50, 100)]
+    manifest["spec"]["strategy"]["canary"]["steps"] = steps
+    assert parse_rollout(manifest).weights == (25, 50)
