@@ -6,15 +6,16 @@ import re
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from cicd.cli.context import App, say
 from cicd.config.model import AnalysisConfig, Config, ServiceConfig
-from cicd.release_target import build_acting, build_lock
+from cicd.release_target import Acting, build_acting, build_lock
 from deployments.analysis.openmetrics import OpenMetricsSource
 from deployments.analysis.ports import MetricSource
 from deployments.analysis.prometheus import PrometheusSource
@@ -109,9 +110,18 @@ def _connect(
         source=f"headgate://{app.config.project}/release",
         record=_recorder(app),
         say=say,
-        check=acting.check,
+        check=partial(_check, acting, app, settings),
     )
     return Connected(engine=engine, store=store, lock=lock)
+
+
+def _check(acting: Acting, app: App, settings: ServiceConfig) -> None:
+    """What must be allowed before anything is written: acting, and reading the evidence."""
+    acting.check()
+    names = {*_step_names(settings), *_soak_names(settings)}
+    if any(app.config.analysis[name].source == "openmetrics" for name in names):
+        with closing(_pods(settings, app.root)) as pods:
+            pods.pods("headgate-probe")  # a version that no pod has: the right is asked for, nothing is fetched
 
 
 @contextmanager
@@ -155,17 +165,32 @@ def build_analysis(
 
     Connections are closed with `stack`.
     """
-    strategy = settings.strategy.canary or settings.strategy.blue_green
-    names = strategy.analysis if strategy else ()
-    # Without a soak of its own the version is judged by its steps' metrics where it has all the traffic already.
-    soak = (settings.strategy.blue_green.soak if settings.strategy.blue_green else ()) or names
     return AnalysisByRole(
         steps=ThresholdAnalysis(
-            tuple(_metric(name, config.analysis[name], settings, root, clock, stack) for name in names)
+            tuple(_metric(name, config.analysis[name], settings, root, clock, stack) for name in _step_names(settings))
         ),
         soak=ThresholdAnalysis(
-            tuple(_metric(name, config.analysis[name], settings, root, clock, stack) for name in soak)
+            tuple(_metric(name, config.analysis[name], settings, root, clock, stack) for name in _soak_names(settings))
         ),
+    )
+
+
+def _step_names(settings: ServiceConfig) -> tuple[str, ...]:
+    strategy = settings.strategy.canary or settings.strategy.blue_green
+    return strategy.analysis if strategy else ()
+
+
+def _soak_names(settings: ServiceConfig) -> tuple[str, ...]:
+    # Without a soak of its own the version is judged by its steps' metrics where it has all the traffic already.
+    return (settings.strategy.blue_green.soak if settings.strategy.blue_green else ()) or _step_names(settings)
+
+
+def _pods(settings: ServiceConfig, root: Path) -> KubernetesPods:
+    cluster = settings.kubernetes
+    return KubernetesPods(
+        namespace=cluster.namespace,
+        kubeconfig=str(root / cluster.kubeconfig) if cluster.kubeconfig else None,
+        context=cluster.context,
     )
 
 
@@ -199,12 +224,7 @@ def _source(
 
     if config.source == "prometheus":
         return PrometheusSource(errors=config.errors, total=config.total, http=client(config.url or ""))
-    cluster = settings.kubernetes
-    pods = KubernetesPods(
-        namespace=cluster.namespace,
-        kubeconfig=str(root / cluster.kubeconfig) if cluster.kubeconfig else None,
-        context=cluster.context,
-    )
+    pods = _pods(settings, root)
     stack.callback(pods.close)
     return OpenMetricsSource(errors=config.errors, total=config.total, pods=pods, connect=client)
 

@@ -30,7 +30,9 @@ _CLUSTER_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acting:
-    """What a release acts on. `check` raises `AuthenticationError` naming every right that is missing."""
+    """What a release acts on. `check` raises `AuthenticationError` naming every right that is missing; where Argo CD's
+    server is asked, `RemoteStateError` while a sync window is closed, too.
+    """
 
     delivery: Delivery
     target: Target
@@ -66,7 +68,12 @@ def build_acting(
     target = RolloutTarget(
         argocd, ResourceRef(namespace=settings.kubernetes.namespace, name=settings.kubernetes.rollout)
     )
-    return Acting(delivery=ArgoDelivery(argocd), target=target, check=target.check_rights)
+
+    def check() -> None:
+        target.check_rights()
+        argocd.check_windows()
+
+    return Acting(delivery=ArgoDelivery(argocd), target=target, check=check)
 
 
 def build_lock(

@@ -92,7 +92,8 @@ def parse_pod(raw: Mapping[str, Any]) -> Pod | None:
 def map_error(error: Exception, where: str) -> HeadgateError:
     """The error for what the Kubernetes client raised: by HTTP status, else by the kind of transport failure."""
     status = getattr(error, "status", None)
-    text = mask(f"the Kubernetes API could not be asked: {type(error).__name__}: {str(error)[:300]}")
+    said = _message(getattr(error, "body", None)) or f"{type(error).__name__}: {str(error)[:300]}"
+    text = mask(f"the Kubernetes API could not be asked: {said}")
     if status == 401:
         return AuthenticationError(text, where=where, next_step="Check the credentials in the kubeconfig.")
     if status == 403:
@@ -106,6 +107,15 @@ def map_error(error: Exception, where: str) -> HeadgateError:
     if "Timeout" in type(error).__name__ or "timed out" in str(error):
         return RemoteTimeoutError(text, where=where, next_step="Check the network; then run the command again.")
     return UnreachableError(text, where=where, next_step="Check the address in the kubeconfig and the network.")
+
+
+def _message(body: object) -> str:
+    """The message of a `Status` answer; empty when it is none."""
+    try:
+        status = json.loads(body) if isinstance(body, str | bytes) else None
+    except ValueError:
+        return ""
+    return str(status.get("message") or "") if isinstance(status, dict) else ""
 
 
 def _mapping(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -208,7 +208,7 @@ def _operation(raw: _RawOperationState | None) -> Operation | None:
     infos = (raw.operation.info if raw.operation else None) or ()
     return Operation(
         phase=raw.phase,
-        message=raw.message,
+        message=" ".join(raw.message.split()),  # of Git's own words there can be several lines
         revision=(result.revision or next(iter(result.revisions or ()), "")) if result else "",
         asked=(sync.revision or "") if sync else "",
         nonce=next((info.value for info in infos if info.name == INFO_NAME), None),

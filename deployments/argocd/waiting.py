@@ -81,7 +81,8 @@ def obstacle(app: Application) -> str:
     if not app.holder:
         return ""
     operation = app.operation
-    if operation is None or operation.finished:
+    # Between two tries it has an end time, and still runs.
+    if operation is None or operation.phase not in {"Running", "Terminating"}:
         return f"an operation of {app.holder} is queued"
     asked = f" to {operation.asked[:12]}" if operation.asked else ""
     message = f": {operation.message}" if operation.message else ""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cicd.cli.main import main
+from cicd.sandbox.kubernetes.cluster import Ref
 from headgate.exit_codes import ExitCode
 from observability.events import Kind
 from observability.store import open_store
@@ -272,6 +273,30 @@ def test_bad_input_is_one_paragraph_and_changes_nothing(
     assert re.search(message, error), error
     assert "Traceback" not in error
     assert error.startswith("headgate: error: ")
+    assert len(world.messages()) == 1
+
+
+def test_nothing_is_written_while_a_sync_window_is_closed(
+    world: ReleaseWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ref = Ref(group="argoproj.io", version="v1alpha1", kind="AppProject", namespace="argocd", name="default")
+    windows = [{"kind": "deny", "schedule": "* * * * *", "duration": "24h", "applications": ["*"]}]
+    world.kubernetes.cluster.update(ref, lambda project: project["spec"].update(syncWindows=windows))
+    assert _release(world, "start", "reco", "--version", "1.1.0") == ExitCode.UNDECIDED
+    assert "Wait until the sync window of project default opens" in capsys.readouterr().err
+    assert len(world.messages()) == 1
+    assert not world.repository.run("for-each-ref", "refs/headgate").strip()
+
+
+def test_nothing_is_written_when_the_pods_may_not_be_listed(
+    world: ReleaseWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = Path(world.environ["KUBECONFIG"]).read_text(encoding="utf-8")
+    other = tmp_path / "other-kubeconfig"
+    other.write_text(re.sub(r"token: [^\s,}]+", "token: nobody", text), encoding="utf-8")
+    monkeypatch.setenv("KUBECONFIG", str(other))
+    assert _release(world, "start", "reco", "--version", "1.1.0") == ExitCode.USAGE
+    assert "credentials in the kubeconfig" in capsys.readouterr().err
     assert len(world.messages()) == 1
 
 

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,14 @@ class Platform:
         """The name of a service's application."""
         return f"{service}-{self.namespace}"
 
-    def begin(self, verb: str, service: str, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+    def begin(
+        self, verb: str, service: str, *arguments: str, environ: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         """Start `headgate release VERB SERVICE`; stdout and stderr are pipes."""
         command = ["--config", str(self.config), "release", verb, service, "--env", "prod", *arguments]
         return subprocess.Popen(
             [sys.executable, "-m", "cicd", *command],
-            env=self.environ | environ,
+            env={**self.environ, **(environ or {})},
             cwd=self.config.parent,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -97,9 +99,16 @@ class Platform:
             text=True,
         )
 
-    def headgate(self, verb: str, service: str, *arguments: str, timeout_s: float = 240.0, **environ: str) -> Done:
+    def headgate(
+        self,
+        verb: str,
+        service: str,
+        *arguments: str,
+        timeout_s: float = 240.0,
+        environ: Mapping[str, str] | None = None,
+    ) -> Done:
         """Run it to its end."""
-        with self.begin(verb, service, *arguments, **environ) as process:
+        with self.begin(verb, service, *arguments, environ=environ) as process:
             try:
                 out, said = process.communicate(timeout=timeout_s)
             except subprocess.TimeoutExpired:

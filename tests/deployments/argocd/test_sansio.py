@@ -16,7 +16,7 @@ from deployments.argocd.client import ArgoCd
 from deployments.argocd.delivery import ArgoDelivery
 from deployments.argocd.failures import error_code, failure
 from deployments.argocd.sansio import AppRef, ResourceRef
-from deployments.argocd.waiting import Done, Failed, Foreign, Pending, Stale, is_synced, operation_state
+from deployments.argocd.waiting import Done, Failed, Foreign, Pending, Stale, is_synced, obstacle, operation_state
 from deployments.release.ports import Delivered, DeliveryFailed, NotYet, Wanted
 from headgate.errors import (
     AuthenticationError,
@@ -228,6 +228,57 @@ def test_rights_are_asked_without_touching_anything(given: Response | tuple[int,
     server = Server(given)
     assert server.client().may_run(ROLLOUT, "abort") is expected
     assert json.loads(server.asked[0].content)["resourceName"] != ROLLOUT.name
+
+
+@pytest.mark.parametrize(
+    ("body", "closed"),
+    [
+        ({"activeWindows": [{"kind": "deny"}], "assignedWindows": [{"kind": "deny"}], "canSync": False}, True),
+        ({"activeWindows": [{"kind": "deny"}], "assignedWindows": [{"kind": "deny"}]}, True),
+        ({"assignedWindows": [{"kind": "deny"}], "canSync": True}, False),
+        ({"canSync": True}, False),
+        ({}, False),
+    ],
+)
+def test_a_closed_window_is_seen_before_a_sync_is_sent(body: dict[str, object], closed: bool) -> None:
+    server = Server((200, body))
+    argocd = server.client()
+    if closed:
+        with pytest.raises(RemoteStateError, match=r"blocked by sync window.*sync window of project default opens"):
+            argocd.check_windows()
+    else:
+        argocd.check_windows()
+    assert [request.method for request in server.asked] == ["GET"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "state", "expected"),
+    [
+        (None, None, ""),
+        ({"info": [{"name": "headgate", "value": "rel-1/apply/x"}]}, {"phase": "Running"}, ""),
+        ({"initiatedBy": {"username": "ada"}}, None, "an operation of ada is queued"),
+        ({"initiatedBy": {"automated": True}}, {"phase": "Succeeded"}, "an operation of auto-sync is queued"),
+        ({}, {"phase": "Running"}, "an operation of somebody is Running"),
+        (
+            {"initiatedBy": {"username": "ada"}},
+            {
+                "phase": "Running",
+                "finishedAt": "2026-11-21T10:00:00Z",
+                "message": "one\ntwo",
+                "operation": {"sync": {"revision": "0" * 40}},
+            },
+            "an operation of ada to 000000000000 is Running: one two",
+        ),
+    ],
+)
+def test_an_operation_of_somebody_else_is_described(operation: object, state: object, expected: str) -> None:
+    body: dict[str, object] = {"metadata": {"name": "reco"}, "spec": {}, "status": {}}
+    if operation is not None:
+        body["operation"] = operation
+    if state is not None:
+        body["status"] = {"operationState": state}
+    response = Response(status=200, headers={}, body=json.dumps(body).encode(), where="GET x")
+    assert obstacle(sansio.parse_application(response)) == expected
 
 
 def test_account_questions() -> None:

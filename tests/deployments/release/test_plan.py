@@ -34,6 +34,7 @@ def _facts(
     *,
     in_step: bool = True,
     unfinished: str | None = None,
+    obstacle: str = "",
 ) -> Facts:
     return Facts(
         desired=Desired(version=version, revision="c9"),
@@ -41,6 +42,7 @@ def _facts(
         snapshot=snapshot,
         in_step=in_step,
         unfinished=unfinished,
+        obstacle=obstacle,
     )
 
 
@@ -74,6 +76,21 @@ def test_table(facts: Facts, asked: str, start: type, resume: type, standing: St
         assert planned.error.next_step
     assert type(plan_resume(facts, name="s in e")) is resume
     assert describe_facts(facts, None, service="s", environment="e", now=NOW).standing is standing
+
+
+@pytest.mark.parametrize("newest", [None, STANDING, REVERTED])
+def test_nothing_begins_beside_an_operation_of_somebody_else(newest: Release | None) -> None:
+    version = "1" if newest is REVERTED else "2"
+    facts = _facts(version, newest, in_step=False, obstacle="an operation of ada is Running")
+    for planned in (plan_start(facts, "3", PLAN, name="s in e"), plan_resume(facts, name="s in e")):
+        assert isinstance(planned, Refuse)
+        assert "an operation of ada is Running" in str(planned.error)
+        assert "Wait until it has ended" in str(planned.error)
+
+
+def test_an_interrupted_run_goes_on_and_waits_for_the_operation_of_somebody_else() -> None:
+    facts = _facts("2", STANDING, in_step=False, unfinished="rel-1", obstacle="an operation of ada is Running")
+    assert isinstance(plan_resume(facts, name="s in e"), Continue)
 
 
 def test_status_names_a_living_holder_only() -> None:
