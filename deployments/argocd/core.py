@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deployments.argocd.sansio import INFO_NAME, Application, AppRef, parse_application
+from deployments.argocd.sansio import INFO_NAME, Application, AppRef, Operation, parse_application
 from deployments.cluster.api import ClusterApi, ObjectRef
 from deployments.cluster.failures import unreadable
 from deployments.cluster.rights import Right
@@ -51,8 +51,9 @@ class CoreArgoCd:
     def application(self, *, refresh: str | None = None) -> Application:
         """What Argo CD says now; `refresh` normal or hard waits until it has been compared with Git anew.
 
-        Raises `RemoteStateError` when an operation of ours waits for a sync window (it is ended then: nobody would
-        watch over it when the window opens), `RemoteTimeoutError` when the comparison does not happen in time.
+        Raises `RemoteStateError` when an operation of ours waits for a sync window, and asks for its end: nobody would
+        watch over it when the window opens (the controller ends it then, without having synced). Raises
+        `RemoteTimeoutError` when the comparison does not happen in time.
         """
         response = self._compared(refresh) if refresh else self._cluster.read(self._ref)
         found = parse_application(response)
@@ -64,7 +65,7 @@ class CoreArgoCd:
             )
         operation = found.operation
         if operation and not operation.finished and operation.nonce is not None and _BLOCKED in operation.message:
-            self._end(response)
+            self._end(response, operation)
         return found
 
     def sync(self, *, revision: str, nonce: str) -> None:
@@ -107,10 +108,11 @@ class CoreArgoCd:
                 )
             self._clock.sleep(self._poll_s)
 
-    def _end(self, response: Response) -> None:
-        version = _body(response)["metadata"]["resourceVersion"]
-        end = {"metadata": {"resourceVersion": version}, "status": {"operationState": {"phase": "Terminating"}}}
-        self._cluster.patch(self._ref, end)
+    def _end(self, response: Response, operation: Operation) -> None:
+        if operation.phase != "Terminating":
+            version = _body(response)["metadata"]["resourceVersion"]
+            end = {"metadata": {"resourceVersion": version}, "status": {"operationState": {"phase": "Terminating"}}}
+            self._cluster.patch(self._ref, end)
         raise RemoteStateError(
             f"Argo CD refused to sync the application {self.app.name}: cannot sync: blocked by sync window",
             where=response.where,

@@ -11,12 +11,13 @@ from urllib.parse import quote
 from deployments.cluster.credentials import auth_headers, load_configuration, tls_context
 from deployments.cluster.failures import failure, unreadable
 from deployments.cluster.rights import REVIEWS, Right, is_allowed, review
-from headgate.clock import Clock
-from headgate.errors import ConfigError
+from headgate.clock import Clock, SystemClock
+from headgate.errors import ConfigError, ServerFaultError
 from headgate.http import HttpClient, Response, RetryPolicy
 
 Object = dict[str, Any]
 _MERGE = "application/merge-patch+json"
+_STARTING_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,9 @@ class ClusterApi:
     Writes are sent once; a timeout leaves open whether one was done. `purpose` is what needs the cluster, for the
     message when the client is not installed. Methods raise `ConfigError`, `TransportError` and `RemoteStateError`
     subclasses; 403 names the right, 409 is `ConflictError`.
+
+    An API server that was just started refuses everything until it has read its roles (seen on 1.36): what was allowed
+    before counts as no contact for 30 s, and only then as a right that is missing.
     """
 
     def __init__(
@@ -69,7 +73,9 @@ class ClusterApi:
         purpose: str = "core mode",
     ) -> None:
         self._kubeconfig, self._context, self._timeout_s = kubeconfig, context, timeout_s
-        self._clock, self._retry, self._purpose = clock, retry, purpose
+        self._clock, self._retry, self._purpose = clock or SystemClock(), retry, purpose
+        self._granted: set[Right] = set()
+        self._refused_since: dict[Right, float] = {}
 
     @property
     def where(self) -> str:
@@ -123,7 +129,10 @@ class ClusterApi:
         asking = Right(
             verb="create", group="authorization.k8s.io", resource="selfsubjectaccessreviews", namespace=right.namespace
         )
-        return is_allowed(self._call("POST", REVIEWS, asking, review(right), repeatable=True).json())
+        allowed = is_allowed(self._call("POST", REVIEWS, asking, review(right), repeatable=True).json())
+        if allowed:
+            self._granted.add(right)
+        return allowed
 
     def _call(
         self,
@@ -135,9 +144,21 @@ class ClusterApi:
         repeatable: bool | None = None,
     ) -> Response:
         response = self._send(method, path, body, repeatable=repeatable)
+        if response.status in {401, 403} and self._may_be_starting(right):
+            raise ServerFaultError(
+                f"the cluster refuses to {right}, which it allowed before (status {response.status}); it may be starting",
+                where=response.where,
+                next_step="If it goes on, look at the API server and at the Roles of the account.",
+            )
         if response.status >= 300:
             raise failure(response, right)
+        self._granted.add(right)
+        self._refused_since.pop(right, None)
         return response
+
+    def _may_be_starting(self, right: Right) -> bool:
+        now = self._clock.monotonic()
+        return right in self._granted and now - self._refused_since.setdefault(right, now) < _STARTING_S
 
     def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, repeatable: bool | None = None

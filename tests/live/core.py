@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import re
-from pathlib import Path
+import subprocess
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
 
+from deployments.cluster.rights import Right
 from tests.live.platform import ROOT, Platform
 from tests.live.settings import ARGOCD_NAMESPACE
 from tests.live.stack import Stack
 
 Object = dict[str, Any]
-PAGE = ROOT / "docs" / "core-mode.md"
+PAGE = ROOT / "docs" / "releases.md"
 RBAC = "rbac.authorization.k8s.io"
 
 
@@ -62,7 +67,33 @@ def lease(shop: Platform, service: str = "recommender") -> Object | None:
     return shop.stack.cluster.get({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata})
 
 
-def kubeconfig(shop: Platform, user: str) -> dict[str, str]:
-    """The environment in which `user` asks the cluster."""
-    file: Path = shop.stack.kubeconfig_of(user)
-    return {"KUBECONFIG": str(file)}
+def without(roles: Iterable[Object], right: Right) -> list[Object]:
+    """The Roles less one right."""
+    left = copy.deepcopy(list(roles))
+    for role in left:
+        for rule in role["rules"]:
+            place = role["metadata"]["namespace"], rule["resources"], rule.get("resourceNames", [""])
+            if place == (right.namespace, [right.plural], [right.name]):
+                rule["verbs"] = [verb for verb in rule["verbs"] if verb != right.verb]
+        role["rules"] = [rule for rule in role["rules"] if rule["verbs"]]
+    return left
+
+
+def doctor(shop: Platform, service: str = "recommender") -> tuple[int, dict[str, Object]]:
+    """`headgate doctor` on what concerns this service alone: exit code, and the leaves of its servers by name."""
+    config = yaml.safe_load(shop.config.read_text("utf-8"))
+    services = config["deploy"]["environments"]["prod"]["services"]
+    config["deploy"] = {"environments": {"prod": {"services": {service: services[service]}}}}
+    kept = {key: config[key] for key in ("version", "project", "deploy", "analysis")}
+    file = shop.config.with_name("doctor.yaml")
+    file.write_text(yaml.safe_dump(kept), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "cicd", "--config", str(file), "doctor", "-o", "json"],
+        env=shop.environ,
+        cwd=shop.config.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    leaves = {leaf["check"]: leaf for leaf in json.loads(done.stdout)["checks"]}
+    return done.returncode, {name: leaf for name, leaf in leaves.items() if f" prod/{service}" in name}

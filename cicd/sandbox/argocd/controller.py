@@ -126,7 +126,7 @@ class Controller:
             schedule.operation_at = None
             return
         state = app.get("status", {}).get("operationState") or {}
-        if state.get("phase") == TERMINATING:
+        if state.get("phase") == TERMINATING and not self._waits_for_window(app):
             self._finish(app, "Failed", "Operation terminated", None, now)
         elif not state:
             if schedule.operation_at is None:
@@ -145,8 +145,10 @@ class Controller:
         automated = bool((app["operation"].get("initiatedBy") or {}).get("automated"))
         if self._projects.may_sync(app, manual=not automated):
             return False
-        state = app["status"]["operationState"] | {"message": "Sync operation blocked by sync window"}
-        self._write(app["metadata"]["name"], {"operationState": state})
+        state = app["status"]["operationState"]
+        if state["phase"] == "Running":
+            message = {"message": "Sync operation blocked by sync window"}
+            self._write(app["metadata"]["name"], {"operationState": state | message})
         return True
 
     def _begin(self, app: Object) -> None:

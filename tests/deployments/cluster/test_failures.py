@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cicd.sandbox.kubernetes.api import User
 from deployments.cluster.api import ClusterApi, ObjectRef
 from deployments.cluster.failures import failure
 from deployments.cluster.rights import Right, advice, is_allowed, missing_rights, review, role_rules
@@ -25,6 +26,7 @@ from headgate.errors import (
 )
 from headgate.http import Response, RetryPolicy
 from tests.testing.bare_cluster import BareCluster, bare_cluster
+from tests.testing.stepped_clock import SteppedClock
 
 ROLLOUT = ObjectRef(group="argoproj.io", version="v1alpha1", resource="rollouts", namespace="shop", name="reco")
 LEASE = ObjectRef(group="coordination.k8s.io", version="v1", resource="leases", namespace="shop", name="l")
@@ -188,3 +190,32 @@ def test_certificates_that_cannot_be_used_are_named(cluster: BareCluster, tmp_pa
 def test_names_cannot_leave_their_place_in_the_path() -> None:
     odd = ObjectRef(group="g", version="v1", resource="r", namespace="a/b", name="../c")
     assert odd.path == "/apis/g/v1/namespaces/a%2Fb/r/..%2Fc"
+
+
+def test_what_was_allowed_before_is_waited_for_a_while(tmp_path: Path) -> None:
+    """A restarted API server refuses everything until it has read its roles."""
+    user = User(name="me")
+    clock = SteppedClock()
+    with bare_cluster(tmp_path, {"my-token": user}) as cluster:
+        cluster.put("Rollout", "shop", "reco", spec={})
+        api = cluster.api("my-token", clock=clock)
+        assert api.missing([ABORT]) == ()
+        api.get(ROLLOUT)
+        object.__setattr__(user, "verbs", frozenset())
+        for seconds in (0, 20):
+            clock.advance(seconds)
+            with pytest.raises(ServerFaultError, match="allowed before"):
+                api.get(ROLLOUT)
+            with pytest.raises(ServerFaultError, match="allowed before"):
+                api.patch(ROLLOUT, {}, subresource="status")
+        with pytest.raises(AuthenticationError, match="verbs"):  # never allowed: no reason to wait
+            api.create(ROLLOUT, {})
+        object.__setattr__(user, "verbs", None)
+        api.get(ROLLOUT)
+        object.__setattr__(user, "verbs", frozenset())
+        clock.advance(29)
+        with pytest.raises(ServerFaultError):
+            api.get(ROLLOUT)
+        clock.advance(31)
+        with pytest.raises(AuthenticationError, match=r"verbs: \[get\]"):
+            api.get(ROLLOUT)
