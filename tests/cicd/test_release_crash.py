@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,60 @@ def test_cancelled_job_is_told_how_to_go_on(world: ReleaseWorld) -> None:
     assert code == ExitCode.PASS, text
     _settled(world, "cat", "2.1.0")
     assert _commits(world, "cat", "2.1.0") == (1, 0)
+
+
+@pytest.fixture(scope="module")
+def core_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReleaseWorld]:
+    with release_world(tmp_path_factory.mktemp("core"), core=True) as found:
+        yield found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("version", "moment", "good"),
+    [("2.0.0", r"step 1 of 4.*going on", True), ("3.0.0", r"aborting", False)],
+)
+def test_the_same_without_argo_cd_s_server_and_with_a_lease(
+    core_world: ReleaseWorld, version: str, moment: str, good: bool
+) -> None:
+    before = re.search(r"shop/reco:(\S+)", core_world.file())
+    assert before is not None
+    core_world.publish(version, error_ratio=0.0 if good else 0.3)
+    _kill_at(core_world, "reco", version, moment)
+    code, said = _finish(core_world, "reco", version)
+    assert code == (ExitCode.PASS if good else ExitCode.FAIL), said
+    assert "continuing" in said
+    _settled(core_world, "reco", version if good else before.group(1))
+    assert _commits(core_world, "reco", version) == (1, 0 if good else 1)
+    (lease,) = core_world.kubernetes.cluster.list("coordination.k8s.io", "Lease", "shop")
+    assert "holderIdentity" not in lease["spec"]
+    assert lease["spec"]["leaseTransitions"] > 1
+
+
+@pytest.mark.parametrize(
+    ("lock", "said"),
+    [
+        ("git", r"resources: \[applications\], resourceNames: \[reco\], verbs: \[patch\]"),
+        (
+            "lease",
+            r"may not create leases\.coordination\.k8s\.io .*update leases.*resources: \[leases\], verbs: \[create\]",
+        ),
+    ],
+)
+def test_reader_of_the_cluster_is_told_the_rules_and_nothing_is_written(
+    core_world: ReleaseWorld, tmp_path: Path, lock: str, said: str
+) -> None:
+    core_world.publish("4.0.0")
+    text = core_world.config.read_text()
+    config = core_world.config.with_name(f"{lock}.yaml")
+    config.write_text(text.replace("lock: lease", f"lock: {lock}"))
+    reader = core_world.kubernetes.kubeconfig(tmp_path / "reader", reader=True)
+    world = replace(core_world, config=config, environ=core_world.environ | {"KUBECONFIG": str(reader)})
+    leases = world.kubernetes.cluster.list("coordination.k8s.io", "Lease", "shop")
+    before = world.repository.rev_parse("main")
+    code, message = _finish(world, "reco", "4.0.0")
+    assert code == ExitCode.USAGE
+    assert re.search(said, message), message
+    assert world.repository.rev_parse("main") == before
+    assert not world.repository.run("for-each-ref", "refs/headgate").strip()
+    assert world.kubernetes.cluster.list("coordination.k8s.io", "Lease", "shop") == leases

@@ -142,6 +142,38 @@ def test_references_and_combinations(strategy: str, expected: str) -> None:
     assert problems(MINIMAL + DEPLOY.replace("STRATEGY", strategy)) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("{url: https://a, app: x}", "{mode: core, app: x, namespace: argocd}"), None),
+        (("strategy:", "lock: lease\n          strategy:"), None),
+        (
+            ("{url: https://a, app: x}", "{app: x}"),
+            "reco.argocd: give url, the Argo CD server; or set mode: core to work without one",
+        ),
+        (
+            ("{url: https://a, app: x}", "{mode: core, url: https://a, app: x}"),
+            "reco.argocd: mode core asks no Argo CD server: remove url",
+        ),
+        (
+            ("{url: https://a, app: x}", "{mode: cores, app: x}"),
+            "reco.argocd.mode: 'cores' is not one of 'server', 'core'; the nearest is 'core'",
+        ),
+        (
+            ("strategy:", "lock: leases\n          strategy:"),
+            "reco.lock: 'leases' is not one of 'git', 'lease'; the nearest is 'lease'",
+        ),
+    ],
+)
+def test_way_to_argo_cd_and_place_of_the_lock(change: tuple[str, str], expected: str | None) -> None:
+    text = MINIMAL + DEPLOY.replace(*change).replace("STRATEGY", "{canary: {analysis: [error-ratio]}}")
+    if expected is None:
+        assert parse_config(text.encode(), "f").deploy is not None
+    else:
+        (found,) = problems(text)
+        assert found.endswith(f"services.{expected}")
+
+
 def test_every_error_is_reported_at_once_in_the_order_of_lines() -> None:
     strategy = "{canary: {analysis: [missing], max_step: 5}}"
     text = "version: 1\ngates: {unit: {timeout_s: -1}}\n" + DEPLOY.replace("STRATEGY", strategy) + "obs: {}\n"
