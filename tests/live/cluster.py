@@ -56,6 +56,11 @@ class Cluster:
         found: Object = response.json()
         return found
 
+    def patch(self, obj: Object, change: Object) -> None:
+        """Merge a change into it."""
+        headers = {"Content-Type": "application/merge-patch+json"}
+        self.http.patch(self.path(obj), content=json.dumps(change), headers=headers).raise_for_status()
+
     def delete(self, obj: Object) -> None:
         """Delete it; one that is gone is no error."""
         response = self.http.delete(self.path(obj))

@@ -168,15 +168,17 @@ def _lacks(shop: Platform, right: Right) -> bool:
 def test_sync_that_a_window_forbids_is_said_and_not_done_later(shop: Platform) -> None:
     """In core mode the controller takes the sync and waits; nobody would watch over it when the window opens."""
     windows = [{"kind": "deny", "schedule": "* * * * *", "duration": "24h", "applications": ["*"]}]
+    metadata = {"name": shop.namespace, "namespace": ARGOCD_NAMESPACE}
+    project = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": metadata}
     before = shop.rollout()["metadata"]["generation"]
-    _patch_project(shop, {"syncWindows": windows})
+    shop.stack.cluster.patch(project, {"spec": {"syncWindows": windows}})
     try:
         for _ in range(2):
             done = shop.headgate("start", "recommender", "--version", "1.3.0")
             assert done.code == ExitCode.UNDECIDED, done.said
             assert f"sync window of project {shop.namespace} opens" in done.said
     finally:
-        _patch_project(shop, {"syncWindows": None})
+        shop.stack.cluster.patch(project, {"spec": {"syncWindows": None}})
     eventually(lambda: "operation" not in shop.application(), "the end of the operation", 30)
     state = shop.application()["status"]["operationState"]
     assert (state["phase"], state["message"]) == ("Failed", "Operation terminated")
@@ -186,13 +188,6 @@ def test_sync_that_a_window_forbids_is_said_and_not_done_later(shop: Platform) -
     assert again.code == ExitCode.PASS, again.said
     shop.check_settled("recommender", "1.3.0")
     assert shop.commits("recommender", "1.3.0") == (1, 0)
-
-
-def _patch_project(shop: Platform, spec: dict[str, object]) -> None:
-    metadata = {"name": shop.namespace, "namespace": ARGOCD_NAMESPACE}
-    path = shop.stack.cluster.path({"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": metadata})
-    headers = {"Content-Type": "application/merge-patch+json"}
-    shop.stack.cluster.http.patch(path, json={"spec": spec}, headers=headers).raise_for_status()
 
 
 def test_api_server_that_is_away_for_a_while_is_waited_for(shop: Platform) -> None:
@@ -208,6 +203,21 @@ def test_api_server_that_is_away_for_a_while_is_waited_for(shop: Platform) -> No
     found = lease(shop)
     assert found is not None
     assert "holderIdentity" not in found["spec"]
+
+
+def test_application_that_syncs_and_heals_itself(shop: Platform) -> None:
+    """What self-heal has left in the application (a sync of one resource) does not get into the next operation."""
+    shop.stack.cluster.patch(shop.application(), {"spec": {"syncPolicy": {"automated": {"selfHeal": True}}}})
+    shop.stack.cluster.patch(shop.rollout(), {"spec": {"replicas": 3}})
+    eventually(lambda: shop.rollout()["spec"]["replicas"] == shop.kinds.replicas, "self-heal at work", 30)
+    eventually(lambda: "operation" not in shop.application(), "its end", 30)
+    with shop.load():
+        done = shop.headgate("start", "recommender", "--version", "1.5.0")
+        assert done.code == ExitCode.PASS, done.said
+        bad = shop.headgate("start", "recommender", "--version", "1.6.0-errors")
+        assert bad.code == ExitCode.FAIL, bad.said
+    shop.check_settled("recommender", "1.5.0")
+    assert shop.commits("recommender", "1.6.0-errors") == (1, 1)
 
 
 class TestLeaseOfARealCluster(LockContract):
