@@ -104,7 +104,7 @@ def ops(version: str) -> Files:
 
 
 WINDOW = _file("win", _config_map("win", v="1"))
-BROKEN = {"ops/all.yaml": "kind: ConfigMap\nmetadata: {name: [}\n"}
+BROKEN = {"ops/all.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: [}\n"}
 REFUSED = _file("ops", _config_map("Not_Valid!", v="1"))
 NOTHING: Files = {}
 

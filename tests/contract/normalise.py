@@ -24,6 +24,8 @@ _VOLATILE_KEYS = frozenset({"uid", "resourceVersion", "currentStepHash", "nonce"
 _VERSION_KEYS = frozenset(
     {"Version", "BuildDate", "GoVersion", "Compiler", "Platform", "KustomizeVersion", "HelmVersion", "JsonnetVersion"}
 )
+# The two ends of a fetch both complain, in either order.
+_FETCH = re.compile(r"(fatal: remote error: upload-pack: not our ref \w+)\n(fatal: git upload-pack: not our ref \w+)")
 
 
 class Names:
@@ -39,6 +41,7 @@ class Names:
 
     def text(self, value: str) -> str:
         """One string with its volatile parts replaced."""
+        value = _FETCH.sub(r"\2\n\1", value)
         value = _COMMIT.sub(lambda match: self.commits.get(match[0], match[0]), value)
         for pod_hash, meaning in self.pods.items():
             value = value.replace(pod_hash, meaning)
@@ -48,13 +51,14 @@ class Names:
 
 
 def normal(value: Any, names: Names, key: str = "") -> Any:
-    """The value with its volatile parts replaced; hooks and empty lists left out (the sandbox runs no hooks)."""
+    """The value with its volatile parts replaced; hooks (the sandbox runs none), managedFields and empty lists left
+    out."""
     if key in _VOLATILE_KEYS:
         return f"<{key}>"
     if key in _VERSION_KEYS:
         return "<version>"
     if isinstance(value, dict):
-        result = {name: normal(item, names, name) for name, item in value.items()}
+        result = {name: normal(item, names, name) for name, item in value.items() if name != "managedFields"}
         if "conditions" in result and isinstance(result["conditions"], list):
             result["conditions"].sort(key=lambda item: str(item.get("type")))
         return {name: item for name, item in result.items() if item != []}
@@ -112,4 +116,4 @@ def _label(item: Any) -> str:
 
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 300 else text[:297] + "..."
+    return text if len(text) <= 900 else text[:897] + "..."

@@ -8,11 +8,6 @@ from typing import Any
 
 from tests.contract.normalise import Names, normal
 
-STABLE_S = 0.25
-"""A state that lasts less may be missed by polling or fall between two of our ticks: on a real server these states are
-a tenth of a second long. They may be skipped or come in addition, if the recordings know them; longer ones must come,
-in order."""
-
 State = tuple[tuple[str, Any], ...]
 
 
@@ -24,9 +19,9 @@ class Lasting:
     at: float
     until: float
 
-    @property
-    def is_stable(self) -> bool:
-        return self.until - self.at >= STABLE_S
+    def lasts(self, seconds: float) -> bool:
+        """Whether it lasted that long. Shorter states may be missed by polling: see `Tempo`."""
+        return self.until - self.at >= seconds
 
 
 def application_state(value: Mapping[str, Any], names: Names) -> State:

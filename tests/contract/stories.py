@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cicd.sandbox.kubernetes.cluster import Ref
 from tests.contract.recording import Recorded
+from tests.contract.servers import Servers
 from tests.contract.states import State
 from tests.contract.steps import (
     Ready,
     Step,
     act,
+    all_of,
+    annotate,
     application_manifest,
     both,
-    cold_start,
     compared_with,
     config_map_is,
+    deployed,
+    idle,
     nothing,
+    pace,
     paused_at,
     phase_is,
     post,
     push,
     refresh,
+    replicas_are,
     settled,
-    slow_operations,
     sync,
     sync_is,
-    usual_operations,
+    wait_for,
     without_analysis,
 )
-from tests.contract.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,7 @@ class Story:
     after: Mapping[int, Step] = field(default_factory=dict)
     instead: Mapping[int, Step] = field(default_factory=dict)
     during: Mapping[int, tuple[float, Step]] = field(default_factory=dict)
+    undemanded: frozenset[int] = frozenset()
     alike: Callable[[State], State] = lambda state: state
 
 
@@ -88,41 +92,53 @@ CLOSED = {
 }
 
 
-def _deploy(world: World, revision: str, action: str) -> None:
+def _deploy(world: Servers, revision: str, action: str) -> None:
     world.push("reco", revision)
     sync("reco", revision)(world)
     world.advance(1.5)
+    wait_for(world, deployed("reco", revision))
     if action:
         act("reco", action)(world)
         world.advance(2)
 
 
-def _reco_setup(world: World) -> None:
+def _reco_setup(world: Servers) -> None:
     """`reco` with ten deployments behind it and the last one aborted, and an annotation that somebody added by hand."""
     world.push("reco", DEPLOYMENTS[0][0])
-    world.argo.create_application(application_manifest("reco"))
+    world.create_application(application_manifest("reco"))
     for revision, action in DEPLOYMENTS:
         _deploy(world, revision, action)
-
-    def annotate(rollout: dict[str, Any]) -> None:
-        rollout["metadata"]["annotations"]["headgate.dev/note"] = "x"
-
-    world.cluster.update(Ref("argoproj.io", "v1alpha1", "Rollout", "shop", "reco"), annotate)
+    annotate(world)
 
 
-def _windows_setup(world: World) -> None:
-    """Also an application in a closed project: the first two recorded calls create what was there already."""
+def _reco_rest(world: Servers) -> None:
+    """The same after the first two stories."""
+    for revision, action in DEPLOYMENTS[8:]:
+        _deploy(world, revision, action)
+    annotate(world)
+
+
+def _windows_setup(world: Servers) -> None:
     _reco_setup(world)
+    _close_project(world)
+
+
+def _close_project(world: Servers) -> None:
+    """Also an application in a closed project: the first two recorded calls create what was there already."""
     world.push("reco", "e1f377db498cb686d2128247b6dfa55f282d3881")
     body = {"project": {"metadata": {"name": "closed"}, "spec": CLOSED}}
     post(world, "/api/v1/projects", body)
-    world.argo.create_application(application_manifest("win", "closed"))
+    world.create_application(application_manifest("win", "closed"))
     world.advance(0.5)
 
 
-def _rights_setup(world: World) -> None:
-    """Also promoted with an eleventh deployment, and Git is one commit further."""
+def _rights_setup(world: Servers) -> None:
     _reco_setup(world)
+    _one_further(world)
+
+
+def _one_further(world: Servers) -> None:
+    """Also promoted with an eleventh deployment, and Git is one commit further."""
     _deploy(world, "ba65ed6e27e6493fbd8cfc3572422c9cf4b15a46", "promote-full")
     world.push("reco", "0f710e29e8dbf31627c1fb8466e6459fa9ad68c7")
     refresh("reco")(world)
@@ -136,10 +152,10 @@ CHAINS: Mapping[str, tuple[Story, ...]] = {
             app="reco",
             repository="reco",
             before={
-                0: both(push("reco", "699c379c97e75505c0b65240f158f21eac4c0338"), cold_start),
+                0: both(push("reco", "699c379c97e75505c0b65240f158f21eac4c0338"), pace("cold")),
                 6: push("reco", "ddcef60935b26ff5949fa4b291c91d9b5bb286a7"),
             },
-            after={3: usual_operations},
+            after={3: pace("usual")},
             ready={16: paused_at("reco", 5), 18: phase_is("reco", "Healthy")},
         ),
         Story(name="02-canary-abort-and-revert", app="reco", repository="reco"),
@@ -155,7 +171,7 @@ CHAINS: Mapping[str, tuple[Story, ...]] = {
                 1: compared_with("cat", "f4731ea7697664ebf98f93136deae00fd6d8c52b"),
                 2: settled("cat", "Healthy", "Healthy"),
                 7: phase_is("cat", "Paused"),
-                9: compared_with("cat", "1d2b8f06d05eb579e8a398620713653e1164dc7a"),
+                9: all_of(compared_with("cat", "1d2b8f06d05eb579e8a398620713653e1164dc7a"), replicas_are("cat", 2)),
                 10: phase_is("cat", "Paused"),
                 14: phase_is("cat", "Paused"),
                 15: settled("cat", "Healthy", "Healthy"),
@@ -169,14 +185,15 @@ CHAINS: Mapping[str, tuple[Story, ...]] = {
             repository="ops",
             before={
                 0: push("ops", "93ad58304b32f5e9ab292b7ec2f110f8a214f35c"),
-                2: slow_operations,
+                2: pace("slow"),
                 9: both(push("ops", "ed3b4e575a6aa86d6b6edcad664e9c3315ebd9a9"), refresh("ops")),
                 11: push("ops", "c66034af94700e40c504cfc8d737d7cee37d8f88"),
             },
-            after={6: usual_operations},
+            after={6: pace("usual")},
             ready={
                 2: sync_is("ops", "Synced"),
-                15: compared_with("ops", "0cf5bf515124306b1dd904bd81fae97c26b1f4b6"),
+                **dict.fromkeys((7, 10, 13, 17, 19, 24), idle("ops")),
+                15: all_of(idle("ops"), compared_with("ops", "0cf5bf515124306b1dd904bd81fae97c26b1f4b6")),
                 26: config_map_is("5"),
             },
             instead={18: sync("ops", "93ad58304b32f5e9ab292b7ec2f110f8a214f35c")},
@@ -217,3 +234,27 @@ CHAINS: Mapping[str, tuple[Story, ...]] = {
     ),
     "rights": (Story(name="09-rights", app="reco", repository="reco", setup=_rights_setup),),
 }
+
+
+def _story(name: str, **changes: Any) -> Story:
+    """A story of `CHAINS` with other things done around its calls."""
+    found = next(story for chain in CHAINS.values() for story in chain if story.name == name)
+    return replace(found, **changes)
+
+
+LIVE_CHAINS: Mapping[str, tuple[Story, ...]] = {
+    "session and errors": CHAINS["session and errors"],
+    # One after the other, as they were recorded: what the sandbox is set up with is here the story before.
+    "canary, windows, rights": (
+        # The recorded controller had just been started: nothing was compared in the first second.
+        _story("01-canary-good", undemanded=frozenset({3})),
+        _story("02-canary-abort-and-revert"),
+        _story("05-windows-rights-stream", setup=both(_reco_rest, _close_project)),
+        _story("09-rights", setup=_one_further),
+    ),
+    "blue-green": CHAINS["blue-green"],
+    "operations": (_story("04-operations", instead={}),),
+    "progress deadline": CHAINS["progress deadline"],
+    "traffic routing": CHAINS["traffic routing"],
+}
+"""The same stories for real servers, where nothing has to stand in for hooks and rollbacks."""

@@ -11,7 +11,9 @@ from typing import Any, Self
 import httpx
 
 from cicd.sandbox.argocd.accounts import ADMIN, READER, Account
+from cicd.sandbox.argocd.controller import Timing
 from cicd.sandbox.argocd.sandbox import ArgoCdSandbox
+from cicd.sandbox.argocd.wire import ApiError
 from cicd.sandbox.kubernetes.api import KubernetesApi, User
 from cicd.sandbox.kubernetes.cluster import Cluster, Ref
 from cicd.sandbox.kubernetes.manager import ControllerManager
@@ -19,8 +21,10 @@ from cicd.sandbox.kubernetes.pods import PodController
 from cicd.sandbox.kubernetes.traffic import Traffic
 from cicd.sandbox.kubernetes.workloads import Registry
 from cicd.sandbox.server import AppServer
+from tests.contract.exemptions import EXEMPTIONS
 from tests.contract.manifests import COMMITS
-from tests.testing.repositories import commit_files, new_repository
+from tests.contract.repository import Repository
+from tests.contract.servers import Tempo
 from tests.testing.stepped_clock import SteppedClock
 
 REPO_URL = "https://git.example.com/shop/env.git"
@@ -36,10 +40,19 @@ ACCOUNTS = (
 )
 # Three segments, as a token has; the first one decodes to "invalid", which is not JSON.
 GARBAGE = "aW52YWxpZA.token.text"
+PACES = {
+    "cold": Timing(first_s=1.2),  # the recorded controller took a second to look at its first application
+    "slow": Timing(apply_s=60.0),  # the recorded operation waited for a hook
+    "usual": Timing(),
+}
 
 
 class World:
     """Argo CD, Kubernetes with Rollouts, and a Git repository, all standing still until `advance` is called."""
+
+    name = "sandbox"
+    exemptions = EXEMPTIONS
+    tempo = Tempo(stable_s=0.25, patience_s=6.0)
 
     def __init__(self, folder: Path) -> None:
         self.clock = SteppedClock()
@@ -55,25 +68,17 @@ class World:
         )
         for name in ("argocd", "shop"):
             self.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        self.git = new_repository(folder / "env")
-        self.git = type(self.git)(
-            path=self.git.path,
-            extra_env={**self.git.extra_env, "GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x@example.com"},
+        self._repository = Repository(folder / "env")
+        self.commits = self._repository.commits
+        self.argo = ArgoCdSandbox(
+            self.cluster, accounts=ACCOUNTS, repositories={REPO_URL: self._repository.path}, drive=False
         )
-        commit_files(self.git, {"README": "environments"}, "first")
-        self.argo = ArgoCdSandbox(self.cluster, accounts=ACCOUNTS, repositories={REPO_URL: self.git.path}, drive=False)
-        self.commits: dict[str, str] = {}
         self._idle_s = 0.0
         self._version = 0
 
     def push(self, repository: str, revision: str) -> None:
         """Make the recorded commit `revision`, and those before it; once each."""
-        for recorded, files, message in COMMITS[repository]:
-            if recorded not in self.commits:
-                marker = {"log/" + recorded: message}  # a revert must be a commit of its own
-                self.commits[recorded] = commit_files(self.git, {**files, **marker}, message)
-            if recorded == revision:
-                return
+        self._repository.push(repository, revision)
 
     def advance(self, seconds: float, poll: Callable[[], bool] = lambda: False) -> bool:
         """Let time pass in small ticks until `poll`, called after each, says stop; True when it did."""
@@ -104,11 +109,26 @@ class World:
         content = None if body is None else (body if is_text else json.dumps(body)).encode()
         return httpx.request(method, server + path, headers=sent, content=content, timeout=20)
 
-    def application(self, name: str) -> dict[str, Any]:
-        return self.argo.application(name)
+    def application(self, name: str) -> dict[str, Any] | None:
+        try:
+            return self.argo.application(name)
+        except ApiError:
+            return None
 
     def rollout(self, name: str) -> dict[str, Any] | None:
         return self.cluster.get(Ref("argoproj.io", "v1alpha1", "Rollout", "shop", name))
+
+    def config_map(self, name: str) -> dict[str, Any] | None:
+        return self.cluster.get(Ref("", "v1", "ConfigMap", "shop", name))
+
+    def replica_sets(self) -> list[dict[str, Any]]:
+        return self.cluster.list("apps", "ReplicaSet")
+
+    def create_application(self, manifest: Mapping[str, Any]) -> None:
+        self.argo.create_application(manifest)
+
+    def pace(self, of: str) -> None:
+        self.argo.timing = PACES[of]
 
     def __enter__(self) -> Self:
         self._kubernetes.start()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contract.outcomes import told
 from tests.live.build import Built, build
 from tests.live.debian import Debian, find
 from tests.live.stack import Stack
@@ -42,3 +43,9 @@ def agent(stack: Stack) -> str:
     server = agent_server(stack)
     stack.servers.start(server)
     return server.name
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How much of the contract was compared with real servers."""
+    for line in told():
+        terminalreporter.write_line(line)

@@ -23,6 +23,7 @@ _CACHED = 256
 # libyaml's messages are those of Go's YAML, which was translated from it.
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MANIFEST_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+_WORDS_OF_A_MANIFEST = ("apiVersion:", "kind:", "metadata:")
 
 
 class SourceError(Exception):
@@ -230,16 +231,20 @@ def _render_chart(
 
 
 def _parse(text: str, name: str) -> list[Object]:
-    """The documents of one file; lists are unfolded. Raises `SourceError`."""
+    """The documents of one file; lists are unfolded. Raises `SourceError`.
+
+    A file that is not YAML and does not look like a manifest either is passed over, as Argo CD does.
+    """
+    documents: list[Any] = []
     try:
-        documents = [item for item in yaml.load_all(text, Loader=_LOADER) if item is not None]
+        documents += (item for item in yaml.load_all(text, Loader=_LOADER) if item is not None)
     except yaml.YAMLError as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
-        problem = getattr(error, "problem", None) or "cannot be read"
+        if not documents and not _looks_like_a_manifest(text):
+            return []
         raise SourceError(
             _precondition(
                 f'Failed to unmarshal "{name}": failed to unmarshal manifest: error converting YAML to JSON: '
-                f"yaml: line {line}: {problem}"
+                f"yaml: {_line(error)}{getattr(error, 'problem', None) or 'cannot be read'}"
             )
         ) from error
     unfolded = [
@@ -247,12 +252,25 @@ def _parse(text: str, name: str) -> list[Object]:
         for item in documents
         for inner in (item["items"] if isinstance(item, dict) and str(item.get("kind")).endswith("List") else [item])
     ]
-    for item in unfolded:
+    for number, item in enumerate(unfolded):
         if not _is_object(item):
+            if number == 0 and not _looks_like_a_manifest(text):
+                return []
             raise SourceError(
                 _precondition(f"Failed to unmarshal \"{name}\": Object 'Kind' or 'metadata.name' is missing")
             )
     return unfolded
+
+
+def _looks_like_a_manifest(text: str) -> bool:
+    return all(word in text for word in _WORDS_OF_A_MANIFEST)
+
+
+def _line(error: yaml.YAMLError) -> str:
+    """Where the error is, as Go's YAML package counts: from 0 unless the scanner found it, and nothing for line 0."""
+    marks = (getattr(error, "context_mark", None), getattr(error, "problem_mark", None))
+    line = next((mark.line for mark in marks if mark is not None and mark.line), 0)
+    return f"line {line + isinstance(error, yaml.scanner.ScannerError)}: " if line else ""
 
 
 def _is_object(item: object) -> bool:

@@ -117,7 +117,7 @@ def test_a_refused_object_fails_the_operation_and_nothing_is_applied(bench: Benc
 @pytest.mark.parametrize("revision", ["f" * 40, ""])
 def test_without_a_target_state_the_operation_is_an_error(bench: Bench, revision: str) -> None:
     bench.create()
-    bench.push({"app/x.yaml": "a: [}"})
+    bench.push({"app/x.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: [}\n"})
     app = bench.sync(revision=revision)
     assert app["status"]["operationState"]["phase"] == "Error"
     assert app["status"]["operationState"]["message"].startswith("ComparisonError: ")

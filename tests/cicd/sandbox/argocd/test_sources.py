@@ -13,6 +13,7 @@ from headgate.git import Git
 from tests.cicd.sandbox.argocd.world import config_map
 from tests.testing.repositories import commit_files, new_repository
 
+HEAD = "apiVersion: v1\nkind: ConfigMap\n"
 CHART = {
     "chart/Chart.yaml": "apiVersion: v2\nname: recommender\nversion: 0.1.0\n",
     "chart/values.yaml": "image: {tag: '1.0'}\n",
@@ -88,8 +89,13 @@ def test_a_chart(git: Git, sources: Sources) -> None:
     [
         ({"a/x.yaml": "x"}, "b", "b: app path does not exist"),
         ({"a/x.yaml": "x"}, "../etc", "outside repository root"),
-        ({"a/x.yaml": "kind: ConfigMap\nmetadata: {name: [}\n"}, "a", 'Failed to unmarshal "x.yaml".*yaml: line 2: '),
-        ({"a/x.yaml": "just text"}, "a", "Object 'Kind' or 'metadata.name' is missing"),
+        ({"a/x.yaml": f"{HEAD}metadata: {{name: [}}\n"}, "a", 'Failed to unmarshal "x.yaml".*yaml: line 2: did not'),
+        (
+            {"a/x.yaml": f'{HEAD}metadata: "\n'},
+            "a",
+            'Failed to unmarshal "x.yaml".*yaml: line [34]: found unexpected end',
+        ),
+        ({"a/x.yaml": f"{HEAD}metadata: {{name: x}}\n---\na: [}}"}, "a", "Failed to unmarshal"),
         ({"a/x.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {}}"}, "a", "is missing"),
         ({"a/kustomization.yaml": "resources: []"}, "a", "no kustomize"),
         (
@@ -106,6 +112,12 @@ def test_what_cannot_be_rendered_says_why(
     commit_files(git, files, "x")
     with pytest.raises(SourceError, match=message):
         _render(sources, git, path)
+
+
+@pytest.mark.parametrize("text", ["just text", "a: [}", "kind: ConfigMap\nmetadata: {name: [}\n"])
+def test_a_file_that_does_not_look_like_a_manifest_is_passed_over(git: Git, sources: Sources, text: str) -> None:
+    commit_files(git, {"a/x.yaml": text, "a/y.yaml": f"{HEAD}metadata: {{name: y}}\n"}, "x")
+    assert [item["metadata"]["name"] for item in _render(sources, git, "a")] == ["y"]
 
 
 def test_a_missing_values_file_is_an_error(git: Git, sources: Sources) -> None:
