@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cicd.sandbox.argocd.controller import HISTORY, Timing, application_ref, request_operation
+from cicd.sandbox.argocd.projects import project_ref
 from cicd.sandbox.argocd.wire import REFRESH
 from cicd.sandbox.kubernetes.cluster import Ref
 from tests.cicd.sandbox.argocd.world import Bench, config_map
@@ -46,6 +47,30 @@ def test_an_operation_is_accepted_then_runs_then_ends(bench: Bench) -> None:
     assert _state(bench)["syncResult"]["revision"] == bench.git.rev_parse("main")
     assert bench.live("x") is not None
     assert ended["status"]["sync"]["status"] == "Synced"
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["left waiting", "ended by its owner"])
+def test_an_operation_put_into_the_object_waits_for_a_window_as_its_end_does(bench: Bench, ended: bool) -> None:
+    """As on a real server: only the REST API refuses a sync while a window is closed."""
+    bench.create()
+    windows = [{"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}]
+    bench.cluster.update(project_ref("default"), lambda project: project["spec"].update(syncWindows=windows))
+    operation = {"sync": {"revision": "main"}}
+    bench.cluster.update(application_ref("app"), lambda app: request_operation(app, operation))
+    bench.pass_time(1)
+    assert (_state(bench)["phase"], _state(bench)["message"]) == ("Running", "Sync operation blocked by sync window")
+    if ended:
+        bench.cluster.update(
+            application_ref("app"), lambda app: app["status"]["operationState"].update(phase="Terminating")
+        )
+        bench.pass_time(1)
+        assert _state(bench)["phase"] == "Terminating"
+    assert bench.live("x") is None
+    bench.cluster.update(project_ref("default"), lambda project: project["spec"].pop("syncWindows"))
+    bench.pass_time(1)
+    assert _state(bench)["phase"] == ("Failed" if ended else "Succeeded")
+    assert (bench.live("x") is None) is ended
+    assert "operation" not in bench.argo.application("app")
 
 
 def test_the_status_lags_behind_the_operation(bench: Bench) -> None:
