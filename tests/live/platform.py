@@ -118,7 +118,7 @@ class Platform:
         return Done(code=process.returncode, out=out, said=said, ended=time.time())
 
     @contextlib.contextmanager
-    def load(self, rate: float = 50.0) -> Iterator[None]:
+    def load(self, rate: float = 40.0) -> Iterator[None]:
         """Users: of the recommender by its Ingress or Service, of the catalogue on both of its Services."""
         with contextlib.ExitStack() as stack:
             if "recommender" in self.kinds.services:

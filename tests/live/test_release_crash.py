@@ -22,9 +22,9 @@ from headgate.exit_codes import ExitCode
 from observability.events import Kind
 from tests.live.platform import Platform, platform
 from tests.live.stack import Stack
-from tests.live.stories import Stories, told
+from tests.live.stories import Stories
 
-WORKERS = 3
+WORKERS = 4
 LOOK_S = 0.02
 PATIENCE_S = 120.0
 
@@ -149,7 +149,7 @@ class Platforms:
         if found is None:
             with contextlib.ExitStack() as opening:
                 found = opening.enter_context(platform(self._stack, namespace, self._folder(namespace)))
-                opening.enter_context(found.load(45))
+                opening.enter_context(found.load(35))
                 kept = opening.pop_all()
             with self._lock:
                 self._opened.push(kept)
@@ -176,8 +176,7 @@ def stories(
         platforms = Platforms(stack, tmp_path_factory.mktemp, opened)
         good = {_name("good", name): partial(story, _good, f"2.{n}.0", GOOD[name]) for n, name in enumerate(GOOD)}
         bad = {_name("bad", name): partial(story, _bad, f"3.{n}.0-errors", BAD[name]) for n, name in enumerate(BAD)}
-        with told(request, good | bad, WORKERS) as begun:
-            yield begun
+        yield Stories(request, good | bad, workers=WORKERS)
 
 
 @pytest.mark.parametrize("moment", GOOD)

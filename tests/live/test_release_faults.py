@@ -28,7 +28,7 @@ def shops(stack: Stack, agent: str, tmp_path_factory: pytest.TempPathFactory) ->
         def up(namespace: str) -> tuple[contextlib.ExitStack, Platform]:
             opening = contextlib.ExitStack()
             shop = opening.enter_context(platform(stack, namespace, tmp_path_factory.mktemp(namespace)))
-            opening.enter_context(shop.load(40))
+            opening.enter_context(shop.load(35))
             return opening, shop
 
         (first, good), (second, bad) = pool.map(up, NAMESPACES)

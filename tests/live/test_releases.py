@@ -5,7 +5,7 @@ The stories run side by side, each in a namespace of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +15,10 @@ from headgate.exit_codes import ExitCode
 from observability.events import Kind
 from tests.live.platform import FIRST, Kinds, Platform, platform
 from tests.live.stack import Stack
-from tests.live.stories import Stories, told
+from tests.live.stories import Stories
 from tests.live.waiting import eventually
 
-WORKERS = 3
+WORKERS = 5
 
 
 def _promoted(shop: Platform, version: str) -> None:
@@ -54,7 +54,7 @@ def _good_and_bad(stack: Stack, folder: Path, namespace: str, kinds: Kinds) -> N
 
 
 def _never_ready(stack: Stack, folder: Path, namespace: str) -> None:
-    with platform(stack, namespace, folder, Kinds(deadline_s=12)) as shop, shop.load(20):
+    with platform(stack, namespace, folder, Kinds(deadline_s=25)) as shop, shop.load(20):
         done = shop.headgate("start", "recommender", "--version", "1.1.0-never-ready", "-o", "json")
         assert done.code == ExitCode.FAIL, done.said
         assert "the deadline passed" in done.data["message"]
@@ -110,13 +110,13 @@ def _self_heal(stack: Stack, folder: Path, namespace: str) -> None:
 @pytest.fixture(scope="module")
 def stories(
     request: pytest.FixtureRequest, stack: Stack, agent: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stories]:
+) -> Stories:
     assert agent
 
     def story(namespace: str, function: Callable[..., None], *more: object) -> Callable[[], None]:
         return partial(function, stack, tmp_path_factory.mktemp(namespace), namespace, *more)
 
-    with told(
+    return Stories(
         request,
         {
             "test_canary_by_the_number_of_pods": story("pods", _good_and_bad, Kinds(replicas=4)),
@@ -127,9 +127,8 @@ def stories(
             "test_blue_green_is_switched_and_switched_back": story("colours", _blue_green),
             "test_application_with_auto_sync_and_self_heal": story("heal", _self_heal),
         },
-        WORKERS,
-    ) as begun:
-        yield begun
+        workers=WORKERS,
+    )
 
 
 def test_canary_by_the_number_of_pods(stories: Stories, request: pytest.FixtureRequest) -> None:
