@@ -21,7 +21,8 @@ class Stories:
         self, request: pytest.FixtureRequest, stories: Mapping[str, Callable[[], None]], *, workers: int
     ) -> None:
         chosen = {item.name for item in request.session.items if item.path == request.path}
-        with ThreadPoolExecutor(workers) as pool:
+        capture = request.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled(), ThreadPoolExecutor(workers) as pool:
             self._told: dict[str, Future[None]] = {
                 name: pool.submit(_tell, name, story) for name, story in stories.items() if name in chosen
             }
@@ -39,5 +40,5 @@ def _tell(name: str, story: Callable[[], None]) -> None:
         story()
         ended = "passed"
     finally:
-        # Past pytest's capture: it is the only sign of life for a minute.
-        print(f"live: {name} {ended} after {time.monotonic() - began:.1f} s", file=sys.__stderr__, flush=True)
+        # The only sign of life for a minute.
+        print(f"live: {name} {ended} after {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)

@@ -149,19 +149,11 @@ def test_a_revision_that_argo_cd_does_not_find(shop: Platform, tmp_path: Path) -
 
 @contextlib.contextmanager
 def _source(shop: Platform, new: str, old: str) -> Iterator[None]:
+    """Let the application be read from another repository."""
     application = shop.application()
-    for number, url in enumerate((new, old)):
-        _patch(shop, application, {"spec": {"source": {"repoURL": url}}})
-        with contextlib.suppress(httpx.HTTPError):
-            httpx.get(
-                f"{shop.stack.argocd_url}/api/v1/applications/{shop.app('recommender')}",
-                params={"refresh": "hard"},
-                headers={"Authorization": f"Bearer {shop.stack.argocd_token('admin')}"},
-                timeout=20,
-                trust_env=False,
-            )
-        if number == 0:
-            yield
+    _patch(shop, application, {"spec": {"source": {"repoURL": new}}})
+    yield
+    _patch(shop, application, {"spec": {"source": {"repoURL": old}}})
 
 
 @contextlib.contextmanager
