@@ -50,6 +50,14 @@ class Report:
     problems: list[str] = field(default_factory=list)
     used: set[Exemption] = field(default_factory=set)
 
+    def add(self, other: Report) -> None:
+        """What another part of the same chain found."""
+        self.answers += other.answers
+        self.states += other.states
+        self.exempt += other.exempt
+        self.problems += other.problems
+        self.used |= other.used
+
 
 class Replay:
     """One story on one world. The names of the world's commits and pods are learnt on the way."""
@@ -170,14 +178,15 @@ class Replay:
         pending = [during] if during else []
 
         def note() -> bool:
-            while pending and self._world.clock.monotonic() - start >= pending[0][0]:
-                pending.pop()[1](self._world)
+            elapsed = self._world.clock.monotonic() - start
+            is_due = bool(pending) and elapsed >= pending[0].at_s and pending[0].ready(self._world)
             for kind in KINDS:
                 state = self._state(kind)
                 if state is not None and (not points[kind] or points[kind][-1][1] != state):
                     points[kind].append((self._world.clock.monotonic(), state))
-            elapsed = self._world.clock.monotonic() - start
-            if elapsed < duration - 1e-6:
+            if is_due:
+                pending.pop().step(self._world)
+            if pending or elapsed < duration - 1e-6:
                 return False
             came = [state for _, state in points["rollout"]][-1:] == [hoped]
             if hoped is not None and not came and elapsed < duration + self._tempo.hope_s:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,6 +52,14 @@ class Servers(Protocol):
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: Any, account: str) -> httpx.Response:
         """One call as the recording made it, with a real token; in the answer, names as in the recording."""
+        ...
+
+    def argocd(self, account: str) -> tuple[str, str]:
+        """Where Argo CD is, and a token of the account."""
+        ...
+
+    def stream(self, path: str, account: str) -> AbstractContextManager[Iterator[str]]:
+        """The lines of a stream of Argo CD, while it is open."""
         ...
 
     def application(self, name: str) -> dict[str, Any] | None:

@@ -142,6 +142,15 @@ def without_analysis(state: State) -> State:
     return tuple(facts.items())
 
 
+def without_analysis_and_older_pods(state: State) -> State:
+    return tuple((name, value) for name, value in without_analysis(state) if name != "replicas")
+
+
+def at_rest(app: str) -> Ready:
+    """Nothing in flight any more, and the application's lagging health has followed."""
+    return lambda world: any(settled(app, phase, phase)(world) for phase in ("Healthy", "Degraded"))
+
+
 def settled(app: str, phase: str, health: str) -> Ready:
     """The Rollout in that phase, and the application's lagging health has followed."""
     in_phase = phase_is(app, phase)

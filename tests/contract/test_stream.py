@@ -118,4 +118,4 @@ def test_a_stream_shows_only_what_was_asked_for(world: World) -> None:
 def test_a_stream_needs_a_token(world: World) -> None:
     answer = httpx.get(f"{world.argo.url}/api/v1/stream/applications?name=reco", timeout=20)
     assert answer.status_code == 401
-    assert answer.json()["code"] == 16
+    assert answer.json()["error"]["grpc_code"] == 16

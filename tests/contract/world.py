@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -104,10 +105,21 @@ class World:
         sent = {key: value for key, value in headers.items() if key != "Authorization"}
         if "Authorization" in headers:
             token = {"garbage": GARBAGE, "not a token": "garbage"}.get(account) or self.argo.token(account)
-            sent["Authorization"] = f"Bearer {'cluster-token' if kubernetes else token}"
+            cluster_token = "garbage" if account == "garbage" else "cluster-token"
+            sent["Authorization"] = f"Bearer {cluster_token if kubernetes else token}"
         is_text = isinstance(body, str)
         content = None if body is None else (body if is_text else json.dumps(body)).encode()
         return httpx.request(method, server + path, headers=sent, content=content, timeout=20)
+
+    def argocd(self, account: str) -> tuple[str, str]:
+        return self.argo.url, GARBAGE if account == "garbage" else self.argo.token(account)
+
+    @contextlib.contextmanager
+    def stream(self, path: str, account: str) -> Iterator[Iterator[str]]:
+        headers = {"Authorization": f"Bearer {self.argo.token(account)}"}
+        with httpx.stream("GET", self.argo.url + path, headers=headers, timeout=20) as response:
+            response.raise_for_status()
+            yield response.iter_lines()
 
     def application(self, name: str) -> dict[str, Any] | None:
         try:

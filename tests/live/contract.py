@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -92,6 +93,16 @@ class LiveServers:
         text = self._theirs(answer.text)
         return httpx.Response(answer.status_code, headers=told, content=text.encode(), request=answer.request)
 
+    def argocd(self, account: str) -> tuple[str, str]:
+        return self._stack.argocd_url, self._token(account, kubernetes=False)
+
+    @contextlib.contextmanager
+    def stream(self, path: str, account: str) -> Iterator[Iterator[str]]:
+        headers = {"Authorization": f"Bearer {self._token(account, kubernetes=False)}"}
+        with self._argocd.stream("GET", path, headers=headers) as response:
+            response.raise_for_status()
+            yield (self._theirs(line) for line in response.iter_lines())
+
     def application(self, name: str) -> dict[str, Any] | None:
         return self._get(f"/api/v1/applications/{name}?project=default")
 
@@ -122,7 +133,7 @@ class LiveServers:
 
     def _token(self, account: str, *, kubernetes: bool) -> str:
         if kubernetes:
-            return self._stack.kubernetes_token("admin")
+            return "garbage" if account == "garbage" else self._stack.kubernetes_token("admin")
         return {"garbage": GARBAGE, "not a token": "garbage"}.get(account) or self._stack.argocd_token(account)
 
     def _place(self, path: str) -> str:

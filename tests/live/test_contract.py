@@ -11,12 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.contract import client_cases, kubernetes_story, streams
 from tests.contract.outcomes import LIVE, note
+from tests.contract.recording import load
 from tests.contract.replay import Replay, Report
-from tests.contract.stories import LIVE_CHAINS
+from tests.contract.stories import CHAINS, LIVE_CHAINS
 from tests.live.contract import LiveServers, remove
 from tests.live.quiet import quiet_node
 from tests.live.stack import Stack
+
+KUBERNETES = "kubernetes"
+PLAYED = (*LIVE_CHAINS, KUBERNETES)
 
 
 @pytest.fixture(scope="module")
@@ -25,19 +30,25 @@ def outcomes(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     for account in ("admin", "headgate", "reader"):
         stack.argocd_token(account)  # made now: the chains ask for them side by side
     folder = tmp_path_factory.mktemp("repositories")
-    names = {chain: f"contract-{re.sub('[^a-z]+', '-', chain)}" for chain in LIVE_CHAINS}
+    names = {chain: f"contract-{re.sub('[^a-z]+', '-', chain)}" for chain in PLAYED}
 
     def play(chain: str) -> Report:
         report = Report()
+        if chain == KUBERNETES:
+            with LiveServers(stack, folder / names[chain], names[chain]) as servers:
+                return kubernetes_story.play(servers)
         with LiveServers(stack, folder / names[chain], names[chain]) as servers:
             for story in LIVE_CHAINS[chain]:
                 Replay(servers, story, report).run()
+            if chain == "operations":
+                report.add(streams.play(servers, "ops"))
+                report.add(client_cases.play(servers, "ops"))
         return report
 
     with quiet_node(stack.kubeconfig):
         try:
-            with ThreadPoolExecutor(len(LIVE_CHAINS)) as threads:
-                found = dict(zip(LIVE_CHAINS, threads.map(play, LIVE_CHAINS), strict=True))
+            with ThreadPoolExecutor(len(PLAYED)) as threads:
+                found = dict(zip(PLAYED, threads.map(play, PLAYED), strict=True))
             for chain, report in found.items():
                 note(LIVE, chain, report)
             yield found
@@ -46,8 +57,13 @@ def outcomes(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 remove(stack, namespace)
 
 
-@pytest.mark.parametrize("chain", LIVE_CHAINS)
+@pytest.mark.parametrize("chain", PLAYED)
 def test_the_real_servers_answer_as_recorded(outcomes: Mapping[str, Report], chain: str) -> None:
     report = outcomes[chain]
     assert not report.problems, "\n".join(["", *report.problems])
     assert report.answers > 0
+
+
+def test_no_fewer_answers_than_on_the_sandbox(outcomes: Mapping[str, Report]) -> None:
+    recorded = sum(1 for chain in CHAINS.values() for story in chain for item in load(story.name) if item.call)
+    assert sum(report.answers for report in outcomes.values()) > recorded

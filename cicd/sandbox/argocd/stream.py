@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -41,7 +42,8 @@ class Streams:
             caller = self._accounts.identify(request.headers.get("authorization"))
             visible = {app["metadata"]["name"] for app in self._apps.listed(caller)}
         except ApiError as error:
-            return JSONResponse(error.body, status_code=error.status)
+            # The filter is laid over whatever is answered, errors included.
+            return JSONResponse(select_fields(_refusal(error), query.get("fields", "")), status_code=error.status)
         return StreamingResponse(self._events(query, visible), media_type="application/json")
 
     async def _events(self, query: Mapping[str, str], visible: set[str]) -> AsyncIterator[bytes]:
@@ -76,6 +78,12 @@ class Streams:
         finally:
             self._stops.discard(stop)
             unsubscribe()
+
+
+def _refusal(error: ApiError) -> Object:
+    """A refusal of a stream; its form is not that of the other endpoints."""
+    told = {"grpc_code": int(error.code), "http_code": error.status, "message": error.message}
+    return {"error": {**told, "http_status": HTTPStatus(error.status).phrase}}
 
 
 def _wanted(app: Mapping[str, Object], query: Mapping[str, str]) -> bool:
