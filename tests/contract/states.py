@@ -42,6 +42,11 @@ def application_state(value: Mapping[str, Any], names: Names) -> State:
     )
 
 
+def is_in_flight(state: State) -> bool:
+    """Whether an operation of the application is asked for or running."""
+    return str(dict(state).get("operation", "")).endswith("(pending)")
+
+
 def rollout_state(value: Mapping[str, Any] | None, names: Names) -> State:
     """Generations, phase, step, pause and abort, which version is what, and the replica counts."""
     if value is None:

@@ -7,6 +7,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +23,7 @@ from tests.contract.steps import REPO_URL
 from tests.contract.world import GARBAGE
 from tests.live import settings
 from tests.live.stack import Stack
+from tests.live.waiting import eventually
 
 RECORDED_NAMESPACE = "shop"
 POLL_S = 0.25
@@ -117,8 +119,13 @@ class LiveServers:
         return list((found or {})["items"])
 
     def create_application(self, manifest: Mapping[str, Any]) -> None:
+        """A project that was made just now is known to Argo CD a moment later."""
         headers = {"Authorization": "Bearer <token>", "Content-Type": "application/json"}
-        self.send("POST", "/api/v1/applications", headers, manifest, "admin").raise_for_status()
+
+        def created() -> bool:
+            return self.send("POST", "/api/v1/applications", headers, manifest, "admin").status_code == HTTPStatus.OK
+
+        eventually(created, f"the application {manifest['metadata']['name']} is made", self.tempo.patience_s)
 
     def pace(self, of: str) -> None:
         """Real servers go at their own pace; a hook makes an operation slow."""

@@ -24,6 +24,7 @@ from tests.live.platform import Platform, platform
 from tests.live.stack import Stack
 from tests.live.stories import Stories
 
+pytestmark = pytest.mark.timeout(600)  # all stories are told while the first test is set up
 WORKERS = 4
 LOOK_S = 0.02
 PATIENCE_S = 120.0

@@ -18,6 +18,7 @@ from tests.live.stack import Stack
 from tests.live.stories import Stories
 from tests.live.waiting import eventually
 
+pytestmark = pytest.mark.timeout(600)  # all stories are told while the first test is set up
 WORKERS = 5
 
 
