@@ -1,0 +1,93 @@
+"""From what a user names (a file, a glob, a URL) to the engine that answers about it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from gates.quality.engines.port import Batch
+from headgate.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on what an engine may use. Seconds, mebibytes, bytes; None: the engine's own default.
+
+    `max_bytes` is what one query may read where the engine can say so before it runs (BigQuery's dry run).
+    """
+
+    connect_timeout_s: float = 10.0
+    statement_timeout_s: float = 1800.0
+    memory_limit_mb: int | None = None
+    temp_directory: Path | None = None
+    threads: int | None = None
+    max_bytes: int | None = None
+
+
+Opener = Callable[[str, str | None, Limits], Batch]
+"""`open_batch` of one engine: the URL (or path, glob), the table, the limits."""
+
+ENGINES = ("duckdb", "postgres", "mysql", "sqlite", "spark", "bigquery", "trino", "snowflake")
+
+SCHEMES = {
+    "postgresql": "postgres",
+    "postgres": "postgres",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "sqlite": "sqlite",
+    "duckdb": "duckdb",
+    "bigquery": "bigquery",
+    "trino": "trino",
+    "snowflake": "snowflake",
+    "spark": "spark",
+}
+"""What a URL begins with -> the module of `gates.quality.engines` that opens it."""
+
+FILE_ENGINES = ("duckdb", "spark")
+
+
+def open_batch(
+    data: str, *, table: str | None = None, engine: str | None = None, limits: Limits | None = None
+) -> Batch:
+    """The batch that `data` names: a path or glob of files, or the URL of a database with `table`.
+
+    `table` may be qualified (`schema.table`); dots inside a name need double quotes (`"a.b"."c"`). `engine` chooses
+    among engines for files (`duckdb`, the default, or `spark`); for URLs it follows from the scheme. A password may be
+    in the URL or in HEADGATE_DATABASE_PASSWORD; neither is shown in errors.
+
+    Raises `ConfigError` (unknown scheme, no such file or table, missing client library) or `TransportError`.
+    """
+    chosen = engine_of(data, engine)
+    opener = cast("Opener", importlib.import_module(f"gates.quality.engines.{chosen}").open_batch)
+    return opener(data, table, limits or Limits())
+
+
+def engine_of(data: str, engine: str | None = None) -> str:
+    """The name of the engine for `data`; see `open_batch`. Pure."""
+    head, colon, _ = data.partition("://")
+    scheme = head.lower().partition("+")[0] if colon else ""
+    if scheme and scheme != "file":
+        if scheme not in SCHEMES:
+            raise ConfigError(
+                f"no engine for {scheme}://",
+                where="--data",
+                next_step=f"Name files, or a URL with one of {', '.join(SCHEMES)}.",
+            )
+        by_scheme = SCHEMES[scheme]
+        if engine is not None and engine != by_scheme:
+            raise ConfigError(
+                f"{scheme}:// is read by the engine {by_scheme}, not {engine}",
+                where="--engine",
+                next_step="Leave --engine out, or name files.",
+            )
+        return by_scheme
+    if engine is not None and engine not in FILE_ENGINES:
+        raise ConfigError(
+            f"the engine {engine} does not read files",
+            where="--engine",
+            next_step=f"Use {' or '.join(FILE_ENGINES)}, or name the database by its URL.",
+        )
+    return engine or FILE_ENGINES[0]
