@@ -112,11 +112,13 @@ class Quantiles:
 
     `discrete`: the first value whose cumulative share is at least the probability (`percentile_disc`), an existing value.
     `continuous`: interpolated (`percentile_cont`; at 0.5 the mean of the two middle values: the median).
+    `nearest`: of n values in order the one at position (n - 1) * p, counted from 0 and rounded to the nearest whole
+    number, halves to the even one (pandas' and numpy's `nearest`), an existing value.
     """
 
     argument: exp.Expression
     probabilities: tuple[float, ...]
-    method: Literal["discrete", "continuous"] = "discrete"
+    method: Literal["discrete", "continuous", "nearest"] = "discrete"
     where: exp.Expression | None = None
 
 
