@@ -17,6 +17,7 @@ demo: setup-demo ## the main job on the embedded sandbox
 	@$(BIN)/headgate demo
 
 test: setup-dev ## the test suite
+	@$(BIN)/python tools/servers.py
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 live: setup-dev ## real Kubernetes, Argo CD, Argo Rollouts and Prometheus on loopback, until Ctrl-C
