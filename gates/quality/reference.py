@@ -20,7 +20,40 @@ from gates.quality.worker import RESULT_VERSION
 from gates.subprocesses import environment, tail
 from headgate import process
 
-_INSTALL = "Install Headgate with its extra `quality`, or look at what the engine printed."
+INSTALL = "Install Headgate with its extra `quality`, or look at what the engine printed."
+WORKER = "gates.quality.worker"
+
+
+class WorkerError(Exception):
+    """The worker left nothing that can be used; the text says what was seen, `fix` what to do."""
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.fix = fix
+
+
+def run_worker(tasks: Sequence[Mapping[str, Any]], *, timeout_s: float, worker: str, network: bool = False) -> bytes:
+    """What the worker wrote about `tasks` (see `gates.quality.worker`). Raises `WorkerError` when it wrote nothing."""
+    with tempfile.TemporaryDirectory(prefix="headgate-quality-") as folder:
+        target = Path(folder) / "result.json"
+        done = process.run(
+            # -P: a module in the current folder must not stand in for one of the engine's.
+            [sys.executable, "-P", "-m", worker],
+            timeout_s=timeout_s,
+            cwd=Path(folder),
+            env=_environment(),
+            stdin=json.dumps({"result": str(target), "network": network, "suites": list(tasks)}, default=str),
+        )
+        if done.timed_out:
+            raise WorkerError(
+                f"the suites were not done within {timeout_s:g} s",
+                "Raise timeout_s of the quality gate, or give it less data.",
+            )
+        try:
+            return target.read_bytes()
+        except OSError as error:
+            said = " | ".join(tail(done.stderr, lines=3)) or "nothing printed"
+            raise WorkerError(f"the engine left no result (status {done.returncode}): {said}", INSTALL) from error
 
 
 class ReferenceRunner:
@@ -28,34 +61,17 @@ class ReferenceRunner:
 
     name = "great_expectations"
 
-    def __init__(self, *, worker: str = "gates.quality.worker") -> None:
+    def __init__(self, *, worker: str = WORKER) -> None:
         self._worker = worker
 
     def run(self, jobs: Sequence[SuiteJob], *, timeout_s: float) -> Mapping[str, SuiteResult]:
         """Results by job name. A worker that crashes, hangs or leaves no complete result is an error of every job."""
         if not jobs:
             return {}
-        with tempfile.TemporaryDirectory(prefix="headgate-quality-") as folder:
-            target = Path(folder) / "result.json"
-            done = process.run(
-                # -P: a module in the current folder must not stand in for one of the engine's.
-                [sys.executable, "-P", "-m", self._worker],
-                timeout_s=timeout_s,
-                cwd=Path(folder),
-                env=_environment(),
-                stdin=json.dumps({"result": str(target), "suites": [_task(job) for job in jobs]}, default=str),
-            )
-            if done.timed_out:
-                return _all_failed(
-                    jobs,
-                    f"the suites were not done within {timeout_s:g} s",
-                    "Raise timeout_s of the quality gate, or give it less data.",
-                )
-            try:
-                document = target.read_bytes()
-            except OSError:
-                said = " | ".join(tail(done.stderr, lines=3)) or "nothing printed"
-                return _all_failed(jobs, f"the engine left no result (status {done.returncode}): {said}", _INSTALL)
+        try:
+            document = run_worker([_task(job) for job in jobs], timeout_s=timeout_s, worker=self._worker)
+        except WorkerError as error:
+            return _all_failed(jobs, str(error), error.fix)
         return parse_result(document, jobs)
 
 
@@ -66,14 +82,14 @@ def parse_result(document: bytes, jobs: Sequence[SuiteJob]) -> Mapping[str, Suit
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"]) or "document"
-        return _all_failed(jobs, f"the engine's result cannot be read: {place}: {problem['msg']}", _INSTALL)
+        return _all_failed(jobs, f"the engine's result cannot be read: {place}: {problem['msg']}", INSTALL)
     if answer.version != RESULT_VERSION:
-        return _all_failed(jobs, f"the engine's result has version {answer.version}, not {RESULT_VERSION}", _INSTALL)
+        return _all_failed(jobs, f"the engine's result has version {answer.version}, not {RESULT_VERSION}", INSTALL)
     found = {suite.name: suite for suite in answer.suites}
     return {
         job.name: _result(found[job.name])
         if job.name in found
-        else SuiteResult(name=job.name, error="the engine's result does not mention this suite", fix=_INSTALL)
+        else SuiteResult(name=job.name, error="the engine's result does not mention this suite", fix=INSTALL)
         for job in jobs
     }
 
@@ -156,7 +172,7 @@ def _expectation(answer: _Result) -> ExpectationResult:
     return ExpectationResult(
         index=answer.index,
         success=answer.success,
-        raised=_raised(answer.exception_info),
+        raised=raised_text(answer.exception_info),
         observed=found.observed_value,
         element_count=found.element_count,
         missing_count=found.missing_count,
@@ -167,7 +183,7 @@ def _expectation(answer: _Result) -> ExpectationResult:
     )
 
 
-def _raised(info: Mapping[str, Any] | None) -> str:
+def raised_text(info: Mapping[str, Any] | None) -> str:
     """The exception's text. The info is flat, or one entry per metric that raised."""
     entries = [] if info is None else ([info] if "raised_exception" in info else list(info.values()))
     for entry in entries:

@@ -4,7 +4,11 @@ In a process of its own because the import takes seconds and 200 MB, because it 
 without grpcio) it may end the interpreter with status 0 in the middle of the import. So the result is a file that
 must exist, be complete and name every suite: a return code alone means nothing.
 
-Job: `{"result": FILE, "suites": [{"name", "files": [FILE], "key": [COLUMN], "suite_parameters", "expectations": [..]}]}`.
+Job: `{"result": FILE, "network": BOOL, "suites": [TASK]}` with, in each task, `name`, `suite_parameters`,
+`expectations`, and where the rows are: `files`, or `source` (`{"kind": "files", "data", "table"}`, read as the engine
+DuckDB reads them, of which only `columns` are needed; or `{"kind": "database", "url", "table"}`, read by Great
+Expectations itself). `key` names columns that identify a row; `result_format` is Great Expectations' own (SUMMARY);
+`separately` keeps what one expectation computes from the next.
 Result: `{"version": 1, "engine": TEXT, "suites": [{"name", "error", "row_count", "file_rows", "results": [..]}]}`
 with the results in Great Expectations' own shape, each with the `index` of its expectation and `example_keys`.
 """
@@ -20,6 +24,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gates.quality.worker_data import open_task
+
 RESULT_VERSION = 1
 # Great Expectations returns 20 partial values; more than a report shows.
 _RESULT_FORMAT = {"result_format": "SUMMARY"}
@@ -29,7 +35,8 @@ def main() -> int:
     job = json.load(sys.stdin)
     # Whatever is printed from here on, by whichever library, must not end up where a result is read.
     os.dup2(2, 1)
-    forbid_network()
+    if not job.get("network"):
+        forbid_network()
     engine, run_suite = _load_engine()
     suites = [run_suite(task) for task in job["suites"]]
     document = {"version": RESULT_VERSION, "engine": engine, "suites": suites}
@@ -55,35 +62,39 @@ def _load_engine() -> tuple[str, Any]:
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-    asset = context.data_sources.add_pandas("headgate").add_dataframe_asset("batch")
-    whole = asset.add_batch_definition_whole_dataframe("whole")
 
     def run_suite(task: Mapping[str, Any]) -> dict[str, Any]:
         started = time.monotonic()
         outcome: dict[str, Any] = {"name": task["name"], "error": "", "results": []}
         try:
-            frame, file_rows = _read(task["files"])
-            outcome |= {"row_count": len(frame), "file_rows": file_rows}
-            outcome["results"] = _validate(whole.get_batch({"dataframe": frame}), frame, task)
+            opened = open_task(context, task)
+            outcome |= {"row_count": opened.rows, "file_rows": list(opened.file_rows)}
+            outcome["results"] = _validate(opened.batch, opened.frame, task)
         except Exception as error:  # noqa: BLE001 - one unreadable batch must not take the other suites with it
             outcome["error"] = f"{type(error).__name__}: {error}"
         return outcome | {"duration_s": time.monotonic() - started}
 
-    return f"great_expectations {gx.__version__} on pandas", run_suite
+    return f"great_expectations {gx.__version__}", run_suite
 
 
 def _validate(batch: Any, frame: Any, task: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Results in Great Expectations' shape, in no particular order, each with its `index`."""
     results: list[dict[str, Any]] = []
-    for group in _groups(task["expectations"], results):
+    groups = _groups(task["expectations"], results)
+    if task.get("separately"):
+        groups = [[expectation] for group in groups for expectation in group]
+    for group in groups:
         answer = batch.validate(
-            _suite(task["name"], group), result_format=_RESULT_FORMAT, expectation_parameters=task["suite_parameters"]
+            _suite(task["name"], group),
+            result_format=task.get("result_format", _RESULT_FORMAT),
+            expectation_parameters=task["suite_parameters"],
         )
         for result in answer.to_json_dict()["results"]:
             config = result["expectation_config"]
             result["index"] = config["meta"].pop("headgate_index")
             config["kwargs"].pop("batch_id", None)
-            result["example_keys"] = _keys(frame, task["key"], result["result"].get("partial_unexpected_index_list"))
+            rows = result["result"].get("partial_unexpected_index_list")
+            result["example_keys"] = [] if frame is None else _keys(frame, task.get("key", []), rows)
             results.append(result)
     return results
 
@@ -128,35 +139,6 @@ def _raised(index: int, message: str) -> dict[str, Any]:
         "result": {},
         "exception_info": {"raised_exception": True, "exception_message": message, "exception_traceback": None},
     }
-
-
-def _read(files: list[str]) -> tuple[Any, list[int]]:
-    """All files as one frame with a running index, and the rows of each. Refuses files of different columns."""
-    import pandas as pd
-
-    frames = [_read_one(Path(file)) for file in files]
-    first = set(frames[0].columns)
-    for file, frame in zip(files, frames, strict=True):
-        # Concatenating would fill the gap with nulls and blame the wrong rows.
-        if differing := first.symmetric_difference(frame.columns):
-            named = ", ".join(sorted(map(str, differing)))
-            raise ValueError(f"{Path(file).name} and {Path(files[0]).name} differ in the columns {named}")
-    whole = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0].reset_index(drop=True)
-    return whole, [len(frame) for frame in frames]
-
-
-def _read_one(path: Path) -> Any:
-    import pandas as pd
-
-    name = path.name.removesuffix(".gz")
-    if name.endswith((".parquet", ".pq")):
-        return pd.read_parquet(path)
-    if name.endswith(".csv"):
-        return pd.read_csv(path)
-    if name.endswith((".jsonl", ".ndjson", ".json")):
-        # As written: pandas would turn "007" into 7 and columns named like dates into dates.
-        return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
-    raise ValueError(f"{path.name} is neither Parquet, CSV nor JSON lines")
 
 
 def _keys(frame: Any, columns: list[str], rows: list[Any] | None) -> list[dict[str, Any]]:
