@@ -50,7 +50,13 @@ class QualityGateConfig(Section):
     suite: str
     """Path of the Great Expectations 1.x suite (JSON), relative to the repository root."""
     data: str
-    """Path or glob of the data files (Parquet, CSV, JSON lines), relative to the repository root."""
+    """Path or glob of the data files (Parquet, CSV, JSON lines), relative to the repository root; or a database's URL."""
+    table: str | None = None
+    """Table to check, where `data` is a database (`schema.table`)."""
+    paths: tuple[str, ...] = ()
+    """Globs of what this data is made from; a merge request that changes none of them, nor the suite, skips the check."""
+    engine: Literal["headgate", "great_expectations"] = "headgate"
+    """Who judges: `headgate` plans the whole suite as few queries, `great_expectations` is Great Expectations on pandas."""
     build: tuple[str, ...] = ()
     """Command that builds the data first, run once per distinct command; `python` is the running interpreter."""
     key: tuple[str, ...] = ()
@@ -59,6 +65,10 @@ class QualityGateConfig(Section):
     """Columns whose failing values reports may show; values of all others are masked to their shape."""
     allow_empty: bool = False
     """Whether a batch without rows may pass; by default it fails."""
+    memory_limit_mb: int | None = Field(default=None, ge=64)
+    """Memory the engine may use in MiB before it spills to disk; by default most of what the machine has."""
+    max_bytes: int | None = Field(default=None, gt=0)
+    """Bytes a query may read where the engine can say so beforehand (BigQuery); a dearer one is not run."""
     timeout_s: float = Field(default=600.0, gt=0)
     """After this the check is ended and is ERROR."""
 
