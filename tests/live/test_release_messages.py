@@ -15,7 +15,9 @@ import pytest
 import yaml
 
 from headgate.exit_codes import ExitCode
-from tests.live.platform import FIRST, Done, Kinds, Object, Platform, platform
+from tests.live.core import doctor
+from tests.live.platform import FIRST, SHOP, Done, Kinds, Object, Platform, platform
+from tests.live.settings import ARGOCD_NAMESPACE
 from tests.live.stack import Stack
 from tests.live.waiting import eventually
 
@@ -88,6 +90,61 @@ def test_an_application_that_is_not_there(shop: Platform, key: str, value: str, 
 
     with _configured(shop, change):
         _refused(shop, ExitCode.USAGE, message)
+
+
+def _policies(shop: Platform, lines: list[str]) -> None:
+    """Give the project's role these policies and no others."""
+    project = shop.stack.cluster.get(
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "AppProject",
+            "metadata": {"name": NAMESPACE, "namespace": ARGOCD_NAMESPACE},
+        }
+    )
+    assert project is not None
+    roles = [role | {"policies": lines} for role in project["spec"]["roles"]]
+    shop.stack.cluster.patch(project, {"spec": {"roles": roles}})
+
+
+def test_doctor_names_each_right_that_is_taken_from_the_role(shop: Platform) -> None:
+    """Asked of the server by `can-i`, by reading, and by actions on a Rollout that does not exist."""
+    every = _documented_policies()
+    rights = {line: line.split(", ")[3] for line in every}
+    assert set(rights.values()) == {
+        "get",
+        "sync",
+        *(f"action/argoproj.io/Rollout/{action}" for action in ("abort", "resume", "promote-full")),
+    }
+    before = shop.head(), shop.rollout()["metadata"]["generation"]
+    try:
+        for line, right in rights.items():
+            _policies(shop, [other for other in every if other != line])
+            said = eventually(lambda: _refusals(shop), f"doctor misses {right}", 20, last=lambda: doctor(shop)[1])
+            assert len(said) == 1
+            named = [other for other in rights.values() if f"applications, {other}, {NAMESPACE}/" in said[0]]
+            assert named == [right], said
+    finally:
+        _policies(shop, every)
+    eventually(lambda: not _refusals(shop), "all rights are back", 20, last=lambda: doctor(shop)[1])
+    assert (shop.head(), shop.rollout()["metadata"]["generation"]) == before, "nothing was touched by asking"
+
+
+def _documented_policies() -> list[str]:
+    """The policies of the example's project role, for this project, with the actions that are meant by `*`."""
+    project = yaml.safe_load((SHOP / "gitops" / "projects" / "shop.yaml").read_text("utf-8"))
+    lines = [line for role in project["spec"]["roles"] for line in role["policies"]]
+    lines = [line.replace("proj:shop:", f"proj:{NAMESPACE}:").replace(" shop/*", f" {NAMESPACE}/*") for line in lines]
+    actions = ("abort", "resume", "promote-full")
+    every = [[line.replace("Rollout/*", f"Rollout/{action}") for action in actions] for line in lines]
+    return [line for variants in every for line in dict.fromkeys(variants)]
+
+
+def _refusals(shop: Platform) -> list[str]:
+    """What doctor says of this service's servers that is not a pass, each with its next step."""
+    _, leaves = doctor(shop)
+    return [
+        f"{leaf['message']} {leaf['next_step']}" for leaf in leaves.values() if leaf["outcome"] in {"FAIL", "ERROR"}
+    ]
 
 
 def test_a_missing_right_in_the_cluster(shop: Platform) -> None:

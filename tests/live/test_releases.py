@@ -13,13 +13,14 @@ import pytest
 
 from headgate.exit_codes import ExitCode
 from observability.events import Kind
+from tests.live.core import without_server
 from tests.live.platform import FIRST, Kinds, Platform, platform
 from tests.live.stack import Stack
 from tests.live.stories import Stories
 from tests.live.waiting import eventually
 
 pytestmark = pytest.mark.timeout(600)  # all stories are told while the first test is set up
-WORKERS = 5
+WORKERS = 7
 
 
 def _promoted(shop: Platform, version: str) -> None:
@@ -54,8 +55,10 @@ def _good_and_bad(stack: Stack, folder: Path, namespace: str, kinds: Kinds) -> N
         _turned_back(shop, "1.2.0-errors", "1.1.0")
 
 
-def _never_ready(stack: Stack, folder: Path, namespace: str) -> None:
+def _never_ready(stack: Stack, folder: Path, namespace: str, *, core: bool = False) -> None:
     with platform(stack, namespace, folder, Kinds(deadline_s=25)) as shop, shop.load(20):
+        if core:
+            without_server(shop)
         done = shop.headgate("start", "recommender", "--version", "1.1.0-never-ready", "-o", "json")
         assert done.code == ExitCode.FAIL, done.said
         assert "the deadline passed" in done.data["message"]
@@ -66,8 +69,10 @@ def _never_ready(stack: Stack, folder: Path, namespace: str) -> None:
         assert shop.commits("recommender", "1.1.0-never-ready") == (1, 1)
 
 
-def _blue_green(stack: Stack, folder: Path, namespace: str) -> None:
+def _blue_green(stack: Stack, folder: Path, namespace: str, *, core: bool = False) -> None:
     with platform(stack, namespace, folder, Kinds(services=("catalogue",))) as shop, shop.load():
+        if core:
+            without_server(shop, "catalogue")
         old = {pod["metadata"]["uid"] for pod in shop.pods("catalogue")}
         done = shop.headgate("start", "catalogue", "--version", "1.1.0", "-o", "json")
         assert done.code == ExitCode.PASS, done.said
@@ -114,8 +119,8 @@ def stories(
 ) -> Stories:
     assert agent
 
-    def story(namespace: str, function: Callable[..., None], *more: object) -> Callable[[], None]:
-        return partial(function, stack, tmp_path_factory.mktemp(namespace), namespace, *more)
+    def story(namespace: str, function: Callable[..., None], *more: object, **how: object) -> Callable[[], None]:
+        return partial(function, stack, tmp_path_factory.mktemp(namespace), namespace, *more, **how)
 
     return Stories(
         request,
@@ -125,7 +130,11 @@ def stories(
                 "nginx", _good_and_bad, Kinds(routed=True, prometheus=True)
             ),
             "test_pods_that_never_become_ready_are_turned_back_at_the_deadline": story("never", _never_ready),
+            "test_pods_that_never_become_ready_are_turned_back_in_core_mode": story(
+                "never-core", _never_ready, core=True
+            ),
             "test_blue_green_is_switched_and_switched_back": story("colours", _blue_green),
+            "test_blue_green_is_switched_and_switched_back_in_core_mode": story("colours-core", _blue_green, core=True),
             "test_application_with_auto_sync_and_self_heal": story("heal", _self_heal),
         },
         workers=WORKERS,
@@ -147,6 +156,13 @@ def test_blue_green_is_switched_and_switched_back(stories: Stories, request: pyt
     stories.ends(request)
 
 
+def test_blue_green_is_switched_and_switched_back_in_core_mode(
+    stories: Stories, request: pytest.FixtureRequest
+) -> None:
+    """The same over the Kubernetes API, with a Lease as lock; canaries in core mode are in test_core_mode.py."""
+    stories.ends(request)
+
+
 def test_application_with_auto_sync_and_self_heal(stories: Stories, request: pytest.FixtureRequest) -> None:
     """Good and bad where Argo CD itself acts on every commit and every drift."""
     stories.ends(request)
@@ -156,4 +172,11 @@ def test_pods_that_never_become_ready_are_turned_back_at_the_deadline(
     stories: Stories, request: pytest.FixtureRequest
 ) -> None:
     """Users never notice."""
+    stories.ends(request)
+
+
+def test_pods_that_never_become_ready_are_turned_back_in_core_mode(
+    stories: Stories, request: pytest.FixtureRequest
+) -> None:
+    """The same over the Kubernetes API."""
     stories.ends(request)
