@@ -1,0 +1,199 @@
+"""Recorded counts: one JSON object a line, as `headgate analysis run --counts` reads them. Pure.
+
+`{"t": seconds, "metric": name, "arm": "canary"|"baseline", ...}` with one of `"bad": n, "total": n` (bad of total),
+`"n": n` (events without a total) and `"value": x` (a gauge or a batch metric). Counts are those of the interval that
+ends at `t`, not counters as they stand. `"weight"` (percent of the traffic that the canary has) may be added.
+
+A line that is none of these spoils the whole recording: what else is missing from it cannot be known. A line that can
+be read, but whose numbers cannot be counts (NaN, negative, more bad than all, given twice), spoils its metric.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from headgate.errors import ConfigError
+
+MAX_LINE = 100_000
+_GREATEST = 2**53
+_SHOWN = 60
+
+
+class Shape(StrEnum):
+    """What the lines of a metric hold."""
+
+    RATIO = "ratio"
+    COUNT = "count"
+    GAUGE = "gauge"
+
+
+class Side(StrEnum):
+    """The arm of a line."""
+
+    CANARY = "canary"
+    BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line that can be used. `numbers` are (bad, total), (n,) or (value,); `weight` is a percentage."""
+
+    number: int
+    t: float
+    metric: str
+    side: Side
+    shape: Shape
+    numbers: tuple[float, ...]
+    weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoilt:
+    """A line of `metric` whose numbers cannot be true, and why."""
+
+    number: int
+    t: float
+    metric: str
+    why: str
+
+
+class RecordingError(ConfigError):
+    """A line that is not a line of counts; the message has its number."""
+
+
+def parse_lines(lines: Iterable[str | bytes], *, where: str) -> Iterator[Line | Spoilt]:
+    """The lines in their order, blank ones left out. Raises `RecordingError` with the number of the first bad line."""
+    seen: dict[tuple[float, str, Side], int] = {}
+    shapes: dict[str, tuple[Shape, int]] = {}
+    for number, text in enumerate(lines, start=1):
+        if not text.strip():
+            continue
+        try:
+            line = _line(number, text)
+            if isinstance(line, Line):
+                line = _fits(line, seen, shapes)
+        except _BadLineError as error:
+            raise RecordingError(
+                f"line {number}: {error}",
+                where=where,
+                next_step='Write one object a line: {"t": 12, "metric": "errors", "arm": "canary", "bad": 1, "total": 20}.',
+            ) from error
+        yield line
+
+
+class _BadLineError(Exception):
+    pass
+
+
+def _line(number: int, text: str | bytes) -> Line | Spoilt:
+    if len(text) > MAX_LINE:
+        raise _BadLineError(f"it is longer than {MAX_LINE} characters")
+    try:
+        found = json.loads(text, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        raise _BadLineError(f"not JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise _BadLineError(f"not an object: {_show(found)}")
+    metric, side = _metric(found), _side(found)
+    shape, keys = _shape(found)
+    t, why = _time(found), ""
+    values: list[float] = []
+    for key in keys:
+        value = found[key]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _BadLineError(f"{key} is {_show(value)}, not a number")
+        why = why or _untrue(key, value, shape)
+        values.append(value)
+    weight, off = _weight(found)
+    why = why or off
+    if not why and shape is Shape.RATIO and values[0] > values[1]:
+        why = f"bad {values[0]:g} is more than total {values[1]:g}"
+    if why:
+        return Spoilt(number=number, t=t, metric=metric, why=f"{side.value}: {why}")
+    numbers = tuple(values) if shape is Shape.GAUGE else tuple(int(value) for value in values)
+    return Line(number=number, t=t, metric=metric, side=side, shape=shape, numbers=numbers, weight=weight)
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _metric(found: dict[str, object]) -> str:
+    metric = found.get("metric")
+    if not isinstance(metric, str) or not metric.strip() or len(metric) > 200 or not metric.isprintable():
+        raise _BadLineError(f"metric is {_show(metric)}, not a name" if "metric" in found else "metric is missing")
+    return metric
+
+
+def _side(found: dict[str, object]) -> Side:
+    arm = found.get("arm")
+    if arm not in tuple(Side):
+        raise _BadLineError(f'arm is {_show(arm)}, not "canary" or "baseline"' if "arm" in found else "arm is missing")
+    return Side(str(arm))
+
+
+def _time(found: dict[str, object]) -> float:
+    t = found.get("t")
+    if isinstance(t, bool) or not isinstance(t, int | float):
+        raise _BadLineError(f"t is {_show(t)}, not a number of seconds" if "t" in found else "t is missing")
+    if not math.isfinite(t) or abs(t) > _GREATEST:
+        raise _BadLineError(f"t is {_show(t)}, not a moment")
+    return float(t)
+
+
+def _shape(found: dict[str, object]) -> tuple[Shape, tuple[str, ...]]:
+    there = {key for key in ("bad", "total", "n", "value") if key in found}
+    for shape, keys in ((Shape.RATIO, ("bad", "total")), (Shape.COUNT, ("n",)), (Shape.GAUGE, ("value",))):
+        if there == set(keys):
+            return shape, keys
+    if there in ({"bad"}, {"total"}):
+        raise _BadLineError(f"{'total' if 'bad' in there else 'bad'} is missing")
+    what = f"it has {', '.join(sorted(there))}" if there else "it has no counts"
+    raise _BadLineError(f"{what}: give bad and total, or n, or value")
+
+
+def _untrue(key: str, value: float, shape: Shape) -> str:
+    if not math.isfinite(value):
+        return f"{key} is {_show(value)}"
+    if shape is Shape.GAUGE:
+        return ""
+    if value < 0:
+        return f"{key} is {_show(value)}, less than 0 (a counter reset? counts of the interval are wanted)"
+    if value != int(value):
+        return f"{key} is {_show(value)}, not a whole number"
+    return f"{key} is {_show(value)}, too great to be a count" if value > _GREATEST else ""
+
+
+def _weight(found: dict[str, object]) -> tuple[float | None, str]:
+    weight = found.get("weight")
+    if weight is None:
+        return None, ""
+    if isinstance(weight, bool) or not isinstance(weight, int | float):
+        raise _BadLineError(f"weight is {_show(weight)}, not a number")
+    if not 0 <= weight <= 100:
+        return None, f"weight is {_show(weight)}, not a percentage"
+    return float(weight), ""
+
+
+def _fits(line: Line, seen: dict[tuple[float, str, Side], int], shapes: dict[str, tuple[Shape, int]]) -> Line | Spoilt:
+    shape, first = shapes.setdefault(line.metric, (line.shape, line.number))
+    if shape is not line.shape:
+        why = f"it is a {line.shape.value}, but line {first} of the same metric is a {shape.value}"
+        return Spoilt(number=line.number, t=line.t, metric=line.metric, why=why)
+    earlier = seen.setdefault((line.t, line.metric, line.side), line.number)
+    if earlier != line.number:
+        why = f"the same {line.side.value} interval (t {line.t:g}) is on line {earlier} already: a duplicate"
+        return Spoilt(number=line.number, t=line.t, metric=line.metric, why=why)
+    return line
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
