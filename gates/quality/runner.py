@@ -12,12 +12,21 @@ from gates.quality.suite import Suite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteJob:
-    """One suite on one batch: `files` together are the batch, in this order; `key` columns name a row in reports."""
+    """One suite on one batch: `files` together are the batch, in this order; `key` columns name a row in reports.
+
+    `data` is the same in other words: a path, a glob, or the URL of a database with its `table`, then without `files`.
+    Limits in mebibytes and bytes; None: the engine's own. `engine` is who should judge, for runners that choose.
+    """
 
     name: str
     suite: Suite
     files: tuple[Path, ...]
     key: tuple[str, ...] = ()
+    data: str = ""
+    table: str | None = None
+    engine: str = ""
+    memory_limit_mb: int | None = None
+    max_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +62,12 @@ class ExpectationResult:
 class SuiteResult:
     """What one job found. `error` says why nothing could be run (unreadable data, no answer); "" otherwise.
 
-    `row_count` is the size of the batch, `file_rows` the rows of each file in the order of the job.
+    `row_count` is the size of the batch, `file_rows` the rows of each file in the order of the job. `engine` is who
+    found it, shown as the source of measurements; "" leaves that to the runner's name.
     """
 
     name: str
+    engine: str = ""
     error: str = ""
     fix: str = ""
     row_count: int | None = None
