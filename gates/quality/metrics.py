@@ -208,9 +208,14 @@ Metric = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """In place of a metric's value: why it could not be computed, in the engine's words. Never a pass."""
+    """In place of a metric's value: why it could not be computed, in the engine's words. Never a pass.
+
+    `unsupported`: the engine has no exact form of what was asked (a regular expression with look-ahead), so that
+    another way of evaluating may still have.
+    """
 
     reason: str
+    unsupported: bool = False
 
 
 Values = Mapping[Metric, Any]

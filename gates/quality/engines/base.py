@@ -1,0 +1,146 @@
+"""A batch behind any SQL engine: plans the metrics, sends the queries, reads the answers.
+
+An engine gives a `Connection`, a `Dialect` and a `Source`; everything else is here. A query that fails is split into
+smaller ones until only the metrics that really fail are left: those get `Failed`, and the others their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
+
+from gates.quality.metrics import Failed, Metric, Rows, Sample, Schema, Values
+from gates.quality.planner import Source, Step, counting, plan, plan_one
+from gates.quality.sql import Dialect, UntranslatableError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a query returned."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+
+
+class QueryFailedError(Exception):
+    """The engine refused or broke off one query; the text is its reason. The connection is still good."""
+
+
+class Connection(Protocol):
+    """A live connection. A server that is gone raises `TransportError`, a bad query `QueryFailedError`."""
+
+    def execute(self, sql: str) -> Answer: ...
+
+    def close(self) -> None: ...
+
+
+class SqlBatch:
+    """The port `Batch` over SQL. Engines subclass it for `read_schema` and, if need be, for faster plans."""
+
+    name: str = ""
+    ordered: bool = False
+
+    def __init__(self, connection: Connection, dialect: Dialect, source: Source) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self.source = source
+        self.ordered = source.positioned is not None
+        self.queries: list[str] = []
+        self._schema: Schema | None = None
+        self._values: dict[Metric, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def schema(self) -> Schema:
+        if self._schema is None:
+            self._schema = self.read_schema()
+        return self._schema
+
+    def read_schema(self) -> Schema:
+        """The columns, from the engine."""
+        raise NotImplementedError
+
+    def compute(self, metrics: Sequence[Metric]) -> Values:
+        """Values of `metrics`; what an earlier call has computed is not computed again."""
+        wanted = tuple(dict.fromkeys(metrics))
+        self._compute_new(wanted)
+        return {metric: self._values[metric] for metric in wanted}
+
+    def _compute_new(self, wanted: Iterable[Metric]) -> None:
+        new = [metric for metric in wanted if metric not in self._values]
+        shown = [metric for metric in new if isinstance(metric, Rows)]
+        counts = [counting(metric) for metric in shown if metric.limit is not None]
+        first = dict.fromkeys((*(metric for metric in new if not isinstance(metric, Rows)), *counts))
+        self.answer([metric for metric in first if metric not in self._values])
+        self.answer(shown)
+        for metric in shown:
+            self._put_count(metric)
+
+    def _put_count(self, metric: Rows) -> None:
+        sample = self._values[metric]
+        if metric.limit is None or not isinstance(sample, Sample):
+            return
+        count = self._values[counting(metric)]
+        self._values[metric] = count if isinstance(count, Failed) else replace(sample, count=count)
+
+    def answer(self, metrics: Sequence[Metric]) -> None:
+        """Compute `metrics` and `keep` their values. Engines override it to choose cheaper ways first."""
+        for step in self.plan(metrics):
+            self.run(step)
+
+    def plan(self, metrics: Sequence[Metric]) -> tuple[Step, ...]:
+        """The steps for what can be said in this engine; `Failed` is kept at once for what cannot."""
+        sayable = [metric for metric in metrics if self._sayable(metric)]
+        return plan(sayable, self.source, self.dialect)
+
+    def _sayable(self, metric: Metric) -> bool:
+        try:
+            step = plan_one(metric, self.source, self.dialect)
+            self.text(step)
+        except UntranslatableError as exc:
+            self._values[metric] = Failed(reason=str(exc), unsupported=True)
+            return False
+        except QueryFailedError as exc:
+            self._values[metric] = self.failed(exc)
+            return False
+        return True
+
+    def run(self, step: Step) -> None:
+        """Send a step and keep what its answer says; when it fails, its parts; when it has none, `Failed`."""
+        try:
+            answer = self.send(self.text(step))
+        except QueryFailedError as exc:
+            parts = step.split()
+            for part in parts:
+                self.run(part)
+            if not parts:
+                self._values.update(dict.fromkeys(step.metrics, self.failed(exc)))
+            return
+        self._values.update(step.read(answer.columns, answer.rows))
+
+    def failed(self, error: QueryFailedError) -> Failed:
+        """What the engine's words mean for a metric."""
+        return Failed(reason=str(error))
+
+    def text(self, step: Step) -> str:
+        return step.query if isinstance(step.query, str) else self.dialect.render(step.query)
+
+    def send(self, sql: str) -> Answer:
+        self.queries.append(sql)
+        return self.connection.execute(sql)
+
+    def explain(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
+        """The plain plan; nothing is sent."""
+        known = dict(self._values)
+        wanted = [metric for metric in dict.fromkeys(metrics) if metric not in known]
+        texts = tuple(self.text(step) for step in self.plan(wanted))
+        self._values = known
+        return texts
