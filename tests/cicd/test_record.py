@@ -87,7 +87,7 @@ def test_a_dead_collector_is_one_warning_and_the_events_are_stored(
     app = _app(tmp_path, ", traces: otlp, otlp_endpoint: 'http://127.0.0.1:9'")
     began = time.monotonic()
     record(app, [MERGE])
-    assert time.monotonic() - began < 4.0  # with the imports
+    assert time.monotonic() - began < 20.0  # with the imports, beside other work; an export that hangs takes longer
     assert capsys.readouterr().err.startswith("warning: spans were not exported: ")
     assert len(list(open_store("sqlite:///.headgate/events.db", root=tmp_path).read())) == 1
 

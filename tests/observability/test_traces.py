@@ -152,7 +152,7 @@ def test_a_collector_that_refuses_is_told() -> None:
 
 
 @pytest.mark.parametrize("kind", ["silent", "closed", "unknown host"])
-def test_a_dead_endpoint_costs_less_than_two_seconds(kind: str) -> None:
+def test_a_dead_endpoint_is_given_up_soon(kind: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         if kind == "closed":
@@ -162,7 +162,7 @@ def test_a_dead_endpoint_costs_less_than_two_seconds(kind: str) -> None:
         began = time.monotonic()
         with pytest.raises(UnreachableError):
             _send([MERGE], url)
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 9.0, "the exporter's own deadline is 10 s for each try"
 
 
 def _warm_up() -> None:
