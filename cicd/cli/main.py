@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gate": ("cicd.cli.gate:gate", "Run the gates of a change: unit, quality, dags."),
     "dags": ("cicd.cli.dags:dags", "Deliver DAGs to the bucket that Composer reads."),
     "release": ("cicd.cli.release:release", "Roll a version out, watch it, promote or turn it back."),
+    "analysis": ("cicd.cli.analysis:analysis", "The judge alone: on recorded counts, and what it would see."),
     "events": ("cicd.cli.events:events", "Record and list delivery events."),
     "dora": ("cicd.cli.dora:dora", "Report the five DORA metrics."),
     "serve": ("cicd.cli.serve:serve", "Dashboard, /metrics and event collector."),

@@ -1,8 +1,9 @@
 """Recorded counts: one JSON object a line, as `headgate analysis run --counts` reads them. Pure.
 
 `{"t": seconds, "metric": name, "arm": "canary"|"baseline", ...}` with one of `"bad": n, "total": n` (bad of total),
-`"n": n` (events without a total) and `"value": x` (a gauge or a batch metric). Counts are those of the interval that
-ends at `t`, not counters as they stand. `"weight"` (percent of the traffic that the canary has) may be added.
+`"n": n` (events without a total), `"value": x` (a gauge or a batch metric) and `"buckets": [n, ...]` (events of each
+bucket of a histogram, low to high, not cumulative). Counts are those of the interval that ends at `t`, not counters as
+they stand. `"weight"` (percent of the traffic that the canary has) may be added.
 
 A line that is none of these spoils the whole recording: what else is missing from it cannot be known. A line that can
 be read, but whose numbers cannot be counts (NaN, negative, more bad than all, given twice), spoils its metric.
@@ -14,39 +15,31 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
+from deployments.analysis.judge.model import Kind, Side
 from headgate.errors import ConfigError
 
 MAX_LINE = 100_000
 _GREATEST = 2**53
 _SHOWN = 60
-
-
-class Shape(StrEnum):
-    """What the lines of a metric hold."""
-
-    RATIO = "ratio"
-    COUNT = "count"
-    GAUGE = "gauge"
-
-
-class Side(StrEnum):
-    """The arm of a line."""
-
-    CANARY = "canary"
-    BASELINE = "baseline"
+_MAX_BUCKETS = 1000
+_KEYS: dict[Kind, tuple[str, ...]] = {
+    Kind.RATIO: ("bad", "total"),
+    Kind.COUNT: ("n",),
+    Kind.GAUGE: ("value",),
+    Kind.HISTOGRAM: ("buckets",),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line that can be used. `numbers` are (bad, total), (n,) or (value,); `weight` is a percentage."""
+    """One line that can be used. `numbers` are (bad, total), (n,), (value,) or the buckets; `weight` is a percentage."""
 
     number: int
     t: float
     metric: str
     side: Side
-    shape: Shape
+    kind: Kind
     numbers: tuple[float, ...]
     weight: float | None = None
 
@@ -58,6 +51,8 @@ class Spoilt:
     number: int
     t: float
     metric: str
+    side: Side
+    kind: Kind
     why: str
 
 
@@ -68,14 +63,14 @@ class RecordingError(ConfigError):
 def parse_lines(lines: Iterable[str | bytes], *, where: str) -> Iterator[Line | Spoilt]:
     """The lines in their order, blank ones left out. Raises `RecordingError` with the number of the first bad line."""
     seen: dict[tuple[float, str, Side], int] = {}
-    shapes: dict[str, tuple[Shape, int]] = {}
+    kinds: dict[str, tuple[Kind, int]] = {}
     for number, text in enumerate(lines, start=1):
         if not text.strip():
             continue
         try:
             line = _line(number, text)
             if isinstance(line, Line):
-                line = _fits(line, seen, shapes)
+                line = _fits(line, seen, kinds)
         except _BadLineError as error:
             raise RecordingError(
                 f"line {number}: {error}",
@@ -99,23 +94,32 @@ def _line(number: int, text: str | bytes) -> Line | Spoilt:
     if not isinstance(found, dict):
         raise _BadLineError(f"not an object: {_show(found)}")
     metric, side = _metric(found), _side(found)
-    shape, keys = _shape(found)
-    t, why = _time(found), ""
-    values: list[float] = []
-    for key in keys:
-        value = found[key]
+    kind = _kind(found)
+    t = _time(found)
+    numbers = _numbers(found, kind)
+    weight, off = _weight(found)
+    why = _untrue(numbers, kind) or off
+    if why:
+        return Spoilt(number=number, t=t, metric=metric, side=side, kind=kind, why=why)
+    values = tuple(value for _, value in numbers)
+    whole = values if kind is Kind.GAUGE else tuple(int(value) for value in values)
+    return Line(number=number, t=t, metric=metric, side=side, kind=kind, numbers=whole, weight=weight)
+
+
+def _numbers(found: dict[str, object], kind: Kind) -> list[tuple[str, float]]:
+    """The numbers with their names; anything else than numbers is not a line of counts."""
+    named: list[tuple[str, object]] = [(key, found[key]) for key in _KEYS[kind]]
+    if kind is Kind.HISTOGRAM:
+        buckets = found["buckets"]
+        if not isinstance(buckets, list) or not 2 <= len(buckets) <= _MAX_BUCKETS:
+            raise _BadLineError(f"buckets is {_show(buckets)}, not a list of 2 to {_MAX_BUCKETS} counts")
+        named = [(f"buckets[{at}]", value) for at, value in enumerate(buckets)]
+    numbers: list[tuple[str, float]] = []
+    for key, value in named:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _BadLineError(f"{key} is {_show(value)}, not a number")
-        why = why or _untrue(key, value, shape)
-        values.append(value)
-    weight, off = _weight(found)
-    why = why or off
-    if not why and shape is Shape.RATIO and values[0] > values[1]:
-        why = f"bad {values[0]:g} is more than total {values[1]:g}"
-    if why:
-        return Spoilt(number=number, t=t, metric=metric, why=f"{side.value}: {why}")
-    numbers = tuple(values) if shape is Shape.GAUGE else tuple(int(value) for value in values)
-    return Line(number=number, t=t, metric=metric, side=side, shape=shape, numbers=numbers, weight=weight)
+        numbers.append((key, value))
+    return numbers
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -148,27 +152,32 @@ def _time(found: dict[str, object]) -> float:
     return float(t)
 
 
-def _shape(found: dict[str, object]) -> tuple[Shape, tuple[str, ...]]:
-    there = {key for key in ("bad", "total", "n", "value") if key in found}
-    for shape, keys in ((Shape.RATIO, ("bad", "total")), (Shape.COUNT, ("n",)), (Shape.GAUGE, ("value",))):
+def _kind(found: dict[str, object]) -> Kind:
+    there = {key for keys in _KEYS.values() for key in keys if key in found}
+    for kind, keys in _KEYS.items():
         if there == set(keys):
-            return shape, keys
+            return kind
     if there in ({"bad"}, {"total"}):
         raise _BadLineError(f"{'total' if 'bad' in there else 'bad'} is missing")
     what = f"it has {', '.join(sorted(there))}" if there else "it has no counts"
-    raise _BadLineError(f"{what}: give bad and total, or n, or value")
+    raise _BadLineError(f"{what}: give bad and total, or n, or value, or buckets")
 
 
-def _untrue(key: str, value: float, shape: Shape) -> str:
-    if not math.isfinite(value):
-        return f"{key} is {_show(value)}"
-    if shape is Shape.GAUGE:
-        return ""
-    if value < 0:
-        return f"{key} is {_show(value)}, less than 0 (a counter reset? counts of the interval are wanted)"
-    if value != int(value):
-        return f"{key} is {_show(value)}, not a whole number"
-    return f"{key} is {_show(value)}, too great to be a count" if value > _GREATEST else ""
+def _untrue(numbers: list[tuple[str, float]], kind: Kind) -> str:
+    for key, value in numbers:
+        if not math.isfinite(value):
+            return f"{key} is {_show(value)}"
+        if kind is Kind.GAUGE:
+            continue
+        if value < 0:
+            return f"{key} is {_show(value)}, less than 0 (a counter reset? counts of the interval are wanted)"
+        if value != int(value):
+            return f"{key} is {_show(value)}, not a whole number"
+        if value > _GREATEST:
+            return f"{key} is {_show(value)}, too great to be a count"
+    if kind is Kind.RATIO and numbers[0][1] > numbers[1][1]:
+        return f"bad {numbers[0][1]:g} is more than total {numbers[1][1]:g}"
+    return ""
 
 
 def _weight(found: dict[str, object]) -> tuple[float | None, str]:
@@ -182,16 +191,16 @@ def _weight(found: dict[str, object]) -> tuple[float | None, str]:
     return float(weight), ""
 
 
-def _fits(line: Line, seen: dict[tuple[float, str, Side], int], shapes: dict[str, tuple[Shape, int]]) -> Line | Spoilt:
-    shape, first = shapes.setdefault(line.metric, (line.shape, line.number))
-    if shape is not line.shape:
-        why = f"it is a {line.shape.value}, but line {first} of the same metric is a {shape.value}"
-        return Spoilt(number=line.number, t=line.t, metric=line.metric, why=why)
-    earlier = seen.setdefault((line.t, line.metric, line.side), line.number)
-    if earlier != line.number:
-        why = f"the same {line.side.value} interval (t {line.t:g}) is on line {earlier} already: a duplicate"
-        return Spoilt(number=line.number, t=line.t, metric=line.metric, why=why)
-    return line
+def _fits(line: Line, seen: dict[tuple[float, str, Side], int], kinds: dict[str, tuple[Kind, int]]) -> Line | Spoilt:
+    kind, first = kinds.setdefault(line.metric, (line.kind, line.number))
+    why = ""
+    if kind is not line.kind:
+        why = f"it is a {line.kind.value}, but line {first} of the same metric is a {kind.value}"
+    elif (earlier := seen.setdefault((line.t, line.metric, line.side), line.number)) != line.number:
+        why = f"the same interval of the {line.side.value} is on line {earlier} already: a duplicate"
+    if not why:
+        return line
+    return Spoilt(number=line.number, t=line.t, metric=line.metric, side=line.side, kind=kind, why=why)
 
 
 def _show(value: object) -> str:
