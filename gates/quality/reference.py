@@ -41,7 +41,7 @@ def run_worker(tasks: Sequence[Mapping[str, Any]], *, timeout_s: float, worker: 
             [sys.executable, "-P", "-m", worker],
             timeout_s=timeout_s,
             cwd=Path(folder),
-            env=_environment(),
+            env=worker_environment(),
             stdin=json.dumps({"result": str(target), "network": network, "suites": list(tasks)}, default=str),
         )
         if done.timed_out:
@@ -143,7 +143,7 @@ def _task(job: SuiteJob) -> dict[str, Any]:
     }
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
     """No telemetry, no cloud account picked up from the environment, and this package importable from anywhere."""
     package_root = str(Path(gates.__file__).resolve().parent.parent)
     kept = {name: value for name, value in environment().items() if not name.startswith("GX_CLOUD_")}
