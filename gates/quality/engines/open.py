@@ -21,6 +21,7 @@ class Limits:
 
     connect_timeout_s: float = 10.0
     statement_timeout_s: float = 1800.0
+    lock_timeout_s: float = 30.0
     memory_limit_mb: int | None = None
     temp_directory: Path | None = None
     threads: int | None = None
