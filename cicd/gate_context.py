@@ -77,6 +77,22 @@ def fetch_context(root: Path, environ: Mapping[str, str], commit: str | None = N
         return context
 
 
+def fetch_changed(root: Path, environ: Mapping[str, str]) -> frozenset[str] | None:
+    """The files that the merge request changes, relative to `root`; None where that cannot be known for sure.
+
+    Outside of merge-request pipelines, and in a clone too shallow to hold the commit it branched off, it cannot.
+    """
+    base = environ.get("CI_MERGE_REQUEST_DIFF_BASE_SHA", "")
+    if not is_sha(base):
+        return None
+    try:
+        # The work tree and not a commit is judged, so it is compared; both names of a renamed file count.
+        out = Git(path=root).run("diff", "--name-only", "--no-renames", "--relative", "-z", base, "--")
+    except HeadgateError:
+        return None
+    return frozenset(name for name in out.split("\0") if name)
+
+
 def _committed_at(git: Git, sha: str) -> datetime | None:
     """Committer date; None for a commit that this clone does not hold."""
     done = git.call("show", "--no-patch", "--format=%cI", sha)

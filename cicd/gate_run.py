@@ -79,6 +79,11 @@ def _unit(gates: GatesConfig, root: Path, clock: Clock, runner: SuiteRunner | No
 
 
 def _quality(gates: GatesConfig, root: Path, clock: Clock, runner: SuiteRunner | None) -> Verdict:
+    import os
+
+    from cicd.config.load import FILE_NAME
+    from cicd.gate_context import fetch_changed
+    from gates.quality.engine_runner import ChosenRunner, EngineRunner
     from gates.quality.gate import QualityCheck, run_quality
     from gates.quality.reference import ReferenceRunner
 
@@ -92,10 +97,18 @@ def _quality(gates: GatesConfig, root: Path, clock: Clock, runner: SuiteRunner |
             key=check.key,
             reveal=check.reveal,
             allow_empty=check.allow_empty,
+            table=check.table,
+            engine=check.engine,
+            # A check whose settings change is a changed check.
+            paths=(*check.paths, FILE_NAME) if check.paths else (),
+            memory_limit_mb=check.memory_limit_mb,
+            max_bytes=check.max_bytes,
         )
         for check in gates.quality
     ]
-    return run_quality(checks, root=root, runner=runner or ReferenceRunner(), clock=clock)
+    chosen = runner or ChosenRunner(runners={"headgate": EngineRunner(), "great_expectations": ReferenceRunner()})
+    changed = fetch_changed(root, os.environ) if any(check.paths for check in checks) else None
+    return run_quality(checks, root=root, runner=chosen, clock=clock, changed=changed)
 
 
 def _dags(gates: GatesConfig, root: Path, clock: Clock, runner: SuiteRunner | None) -> Verdict:  # noqa: ARG001 - one signature

@@ -25,7 +25,8 @@ class Batch:
     """What was to be checked: `files` as shown in reports, in the order of the engine's job.
 
     `reveal` names columns whose values may be shown; those of other columns are masked to their shape. `allow_empty`
-    lets a batch without rows pass what it passes.
+    lets a batch without rows pass what it passes; otherwise `empty` is what it is worth. A build that made no rows has
+    failed; a suite on data from somewhere has not been answered.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Batch:
     files: tuple[str, ...]
     reveal: tuple[str, ...] = ()
     allow_empty: bool = False
+    empty: Outcome = Outcome.FAIL
 
 
 def evaluate_suite(batch: Batch, result: SuiteResult, *, source: str = "") -> Verdict:
@@ -74,7 +76,8 @@ def _rows(batch: Batch, result: SuiteResult) -> Verdict:
     elif batch.allow_empty:
         outcome, message = Outcome.PASS, f"0 rows, which this check allows ({files})"
     else:
-        outcome, message = Outcome.FAIL, f"0 rows < 1 row: an empty batch fails ({files})"
+        says = "fails" if batch.empty is Outcome.FAIL else "says nothing"
+        outcome, message = batch.empty, f"0 rows < 1 row: an empty batch {says} ({files})"
     fix = "" if outcome is Outcome.PASS else "Look at the step that writes these files."
     return Verdict(name="rows", outcome=outcome, message=message, rule="empty-batch", measurement=measurement, fix=fix)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gates.quality.changes import concerned
 from gates.quality.evaluate import Batch, evaluate_suite
 from gates.quality.runner import SuiteJob, SuiteResult, SuiteRunner
 from gates.quality.suite import Suite, parse_suite
@@ -20,11 +21,12 @@ from headgate.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityCheck:
-    """One suite on one batch. Paths are relative to the repository root; `data` may be a glob.
+    """One suite on one batch. Paths are relative to the repository root; `data` may be a glob, or a database's URL.
 
     `build` is run before anything is checked, once for all checks that name the same command. `key` names the columns
-    that identify a row in reports, where they are shown as they are; `reveal` those whose failing values may be shown. `timeout_s` counts for the build
-    and for the suite, each.
+    that identify a row in reports, where they are shown as they are; `reveal` those whose failing values may be shown.
+    `timeout_s` counts for the build and for the suite, each. `paths` are globs of what the data is made from. `engine`
+    chooses the runner; limits are in mebibytes and bytes.
     """
 
     name: str
@@ -35,6 +37,11 @@ class QualityCheck:
     key: tuple[str, ...] = ()
     reveal: tuple[str, ...] = ()
     allow_empty: bool = False
+    table: str | None = None
+    engine: str = ""
+    paths: tuple[str, ...] = ()
+    memory_limit_mb: int | None = None
+    max_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +51,33 @@ class _Ready:
     files: tuple[str, ...]
 
 
-def run_quality(checks: Sequence[QualityCheck], *, root: Path, runner: SuiteRunner, clock: Clock) -> Verdict:
-    """The verdict `quality`: one node per check. What cannot be checked is an ERROR node with the next step."""
+def run_quality(
+    checks: Sequence[QualityCheck],
+    *,
+    root: Path,
+    runner: SuiteRunner,
+    clock: Clock,
+    changed: Collection[str] | None = None,
+) -> Verdict:
+    """The verdict `quality`: one node per check. What cannot be checked is an ERROR node with the next step.
+
+    `changed` are the files of the change; checks whose `paths` it does not concern are SKIPPED. None: all are run.
+    """
     started = clock.monotonic()
-    broken = _build(checks, root)
-    prepared = [broken.get(check.build) or _prepare(check, root) for check in checks]
+    concerns = {check.name: concerned(check.paths, (check.suite, check.data), changed) for check in checks}
+    broken = _build([check for check in checks if concerns[check.name]], root)
+    prepared = [
+        (broken.get(check.build) or _prepare(check, root)) if concerns[check.name] else _unchanged(check, changed or ())
+        for check in checks
+    ]
     ready = [item for item in prepared if isinstance(item, _Ready)]
     jobs = [_job(item, root) for item in ready if item.suite.expectations]
     results = runner.run(jobs, timeout_s=sum(item.check.timeout_s for item in ready)) if jobs else {}
     nodes = [
-        _judge(item, results, runner.name) if isinstance(item, _Ready) else _renamed(item, check.name)
+        _judge(item, results, runner.name) if isinstance(item, _Ready) else replace(item, name=check.name)
         for check, item in zip(checks, prepared, strict=True)
     ]
+    nodes += _selection(concerns, changed)
     node = group("quality", nodes, required=[check.name for check in checks])
     return Verdict(
         name=node.name,
@@ -67,10 +89,35 @@ def run_quality(checks: Sequence[QualityCheck], *, root: Path, runner: SuiteRunn
 
 
 def _summary(nodes: Sequence[Verdict]) -> str:
-    leaves = [leaf for node in nodes for leaf in node.leaves()]
+    run = [node for node in nodes if node.outcome is not Outcome.SKIPPED and node.rule != _SELECTION]
+    leaves = [leaf for node in run for leaf in node.leaves()]
     bad = sum(leaf.outcome is not Outcome.PASS for leaf in leaves)
-    text = f"{len(leaves)} checks on {len(nodes)} tables"
-    return f"{bad} of {text} did not pass" if bad else f"{text} passed"
+    text = f"{len(leaves)} checks on {len(run)} tables"
+    skipped = sum(node.outcome is Outcome.SKIPPED for node in nodes)
+    after = f"; {skipped} tables unchanged, not checked" if skipped else ""
+    return (f"{bad} of {text} did not pass" if bad else f"{text} passed") + after
+
+
+_SELECTION = "changes"
+
+
+def _unchanged(check: QualityCheck, changed: Collection[str]) -> Verdict:
+    return Verdict(
+        name=check.name,
+        outcome=Outcome.SKIPPED,
+        message=f"unchanged, not checked: none of the {len(changed)} changed files is its suite, its data or in its paths",
+        location=Location(path=check.suite),
+        rule="unchanged",
+    )
+
+
+def _selection(concerns: Mapping[str, bool], changed: Collection[str] | None) -> list[Verdict]:
+    """That checks were left out is itself a finding: it was measured which files changed."""
+    left_out = [name for name, wanted in concerns.items() if not wanted]
+    if changed is None or not left_out:
+        return []
+    said = f"{len(changed)} changed files concern {len(concerns) - len(left_out)} of {len(concerns)} checks"
+    return [Verdict(name="changed files", outcome=Outcome.PASS, message=said, rule=_SELECTION)]
 
 
 def _build(checks: Sequence[QualityCheck], root: Path) -> dict[tuple[str, ...], Verdict]:
@@ -111,6 +158,8 @@ def _prepare(check: QualityCheck, root: Path) -> _Ready | Verdict:
             f"Correct gates.quality ({check.name}).suite, or add the file.",
             place,
         )
+    if "://" in check.data:
+        return _Ready(check=check, suite=suite, files=())
     files = tuple(sorted(_matches(check.data, root)))
     if not files:
         return _cannot(
@@ -132,6 +181,11 @@ def _job(item: _Ready, root: Path) -> SuiteJob:
         suite=item.suite,
         files=tuple((root / file).resolve() for file in item.files),
         key=item.check.key,
+        data=item.check.data if not item.files else f"{glob.escape(str(root.resolve()))}/{item.check.data}",
+        table=item.check.table,
+        engine=item.check.engine,
+        memory_limit_mb=item.check.memory_limit_mb,
+        max_bytes=item.check.max_bytes,
     )
 
 
@@ -140,18 +194,14 @@ def _judge(item: _Ready, results: Mapping[str, SuiteResult], source: str) -> Ver
     batch = Batch(
         name=name,
         suite=item.suite,
-        files=item.files,
+        files=item.files or (item.check.table or item.check.name,),
         reveal=(*item.check.key, *item.check.reveal),
         allow_empty=item.check.allow_empty,
     )
     found = results.get(name)
     if found is None and item.suite.expectations:
         return _cannot("the engine returned nothing for this suite", "Run the gate again with one suite.", name=name)
-    return evaluate_suite(batch, found or SuiteResult(name=name), source=source)
-
-
-def _renamed(verdict: Verdict, name: str) -> Verdict:
-    return _cannot(verdict.message, verdict.fix, verdict.location, details=verdict.details, name=name)
+    return evaluate_suite(batch, found or SuiteResult(name=name), source=found.engine or source if found else source)
 
 
 def _cannot(

@@ -141,10 +141,17 @@ def _planned(job: Job, schema: Schema, interpret: Interpret) -> list[State]:
 
 
 def _advanced(state: State, values: Values) -> State:
-    """A planned expectation with its answers: the finding, or what it asks next. Others stay."""
-    if isinstance(state, Planned) and all(need in values for need in state.needs):
-        return _safely(state.then, {need: values[need] for need in state.needs})
-    return state
+    """A planned expectation with its answers: the finding, or what it asks next. Others stay.
+
+    What the engine cannot say exactly is not judged by it: never approximated.
+    """
+    if not (isinstance(state, Planned) and all(need in values for need in state.needs)):
+        return state
+    known = {need: values[need] for need in state.needs}
+    for value in known.values():
+        if isinstance(value, Failed) and value.unsupported:
+            return NotPlanned(reason=value.reason)
+    return _safely(state.then, known)
 
 
 def _safely(function: Callable[..., State], *arguments: Any, **named: Any) -> State:

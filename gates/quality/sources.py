@@ -7,16 +7,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gates.quality.engines.port import Batch
 from gates.quality.metrics import Finding
 from gates.quality.session import Fallback, Job
 from gates.quality.suite import Expectation
 from headgate.errors import RemoteTimeoutError
-
-if TYPE_CHECKING:
-    from gates.quality.fallback import Source
 
 
 @dataclass(slots=True)
@@ -64,14 +61,17 @@ def within(deadline: Deadline, batch: Batch) -> Iterator[None]:
     deadline.check()
 
 
-def fallback_on(source: Source, deadline: Deadline) -> Fallback:
-    """A fallback that gives what is not planned to Great Expectations, one process for all suites that agree."""
+def fallback_on(data: str, table: str | None, deadline: Deadline) -> Fallback:
+    """A fallback that gives what is not planned to Great Expectations, one process for all suites that agree.
+
+    `data` and `table` as in `open_batch`.
+    """
 
     def judge(asked: Sequence[tuple[Job, tuple[Expectation, ...]]]) -> Sequence[Mapping[int, Finding]]:
         answers: list[dict[int, Finding]] = [{} for _ in asked]
         for members in _alike(asked):
             entries = [(at, entry) for at in members for entry in asked[at][1]]
-            for (at, entry), found in zip(entries, _run(asked[members[0]][0], entries, source, deadline), strict=True):
+            for (at, entry), found in zip(entries, _run(asked[members[0]][0], entries, data, table, deadline), strict=True):
                 answers[at][entry.index] = _finding(found)
         return answers
 
@@ -88,13 +88,14 @@ def _alike(asked: Sequence[tuple[Job, tuple[Expectation, ...]]]) -> list[list[in
 
 
 def _run(
-    job: Job, entries: Sequence[tuple[int, Expectation]], source: Source, deadline: Deadline
+    job: Job, entries: Sequence[tuple[int, Expectation]], data: str, table: str | None, deadline: Deadline
 ) -> Sequence[Mapping[str, Any]]:
-    from gates.quality.fallback import run_fallback
+    # Only here: it brings pydantic, and most suites are planned whole.
+    from gates.quality.fallback import Source, run_fallback
 
     return run_fallback(
         [entry.raw for _, entry in entries],
-        source,
+        Source(data=data, table=table),
         result_format=job.result_format,
         suite_parameters=job.known,
         timeout_s=deadline.left_s,

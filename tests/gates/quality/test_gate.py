@@ -126,3 +126,56 @@ def test_a_build_that_does_not_work_is_an_error_for_its_checks_only(
     assert (bad.name, bad.outcome, good.outcome) == ("bad", Outcome.ERROR, Outcome.PASS)
     assert said in bad.message
     assert [job.name for job in runner.asked] == ["good"]
+
+
+# -- what a change concerns --------------------------------------------------------------------------------------------
+
+
+def test_a_check_that_the_change_does_not_concern_is_skipped_and_says_so(root: Path) -> None:
+    runner = CannedRunner(answer("one"), answer("two"))
+    checks = (check("one", paths=("pipelines/one.py",), build=("no-such-program",)), check("two", paths=("lib",)))
+    verdict = run_quality(checks, root=root, runner=runner, clock=SystemClock(), changed={"lib/x.py", "README.md"})
+    assert [(child.name, child.outcome) for child in verdict.children] == [
+        ("one", Outcome.SKIPPED),
+        ("two", Outcome.PASS),
+        ("changed files", Outcome.PASS),
+    ]
+    assert verdict.outcome is Outcome.PASS
+    assert verdict.message == "2 checks on 1 tables passed; 1 tables unchanged, not checked"
+    assert verdict.children[0].message.startswith("unchanged, not checked: none of the 2 changed files")
+    assert [job.name for job in runner.asked] == ["two"]
+
+
+def test_a_change_that_concerns_no_check_passes_as_such(root: Path) -> None:
+    verdict = run_quality(
+        [check(paths=("lib",))], root=root, runner=CannedRunner(), clock=SystemClock(), changed={"README.md"}
+    )
+    assert (verdict.outcome, verdict.children[-1].message) == (Outcome.PASS, "1 changed files concern 0 of 1 checks")
+
+
+@pytest.mark.parametrize("changed", [None, {"s.json"}, {"data/a.csv"}, {"lib/x.py"}])
+def test_its_suite_its_data_its_paths_and_not_knowing_concern_a_check(root: Path, changed: set[str] | None) -> None:
+    runner = CannedRunner(answer())
+    verdict = run_quality([check(paths=("lib",))], root=root, runner=runner, clock=SystemClock(), changed=changed)
+    assert (verdict.outcome, len(runner.asked)) == (Outcome.PASS, 1)
+
+
+def test_a_failure_beside_unchanged_tables_still_fails(root: Path) -> None:
+    broken = SuiteResult(name="two", row_count=1, results=(ExpectationResult(index=0, success=False),))
+    checks = [check("one", paths=("a",)), check("two")]
+    verdict = run_quality(checks, root=root, runner=CannedRunner(broken), clock=SystemClock(), changed={"README.md"})
+    assert verdict.outcome is Outcome.FAIL
+
+
+def test_a_database_is_not_looked_for_on_disk(root: Path) -> None:
+    runner = CannedRunner(answer())
+    settings = {"data": "postgresql://db/shop", "table": "sales.orders", "max_bytes": 10, "memory_limit_mb": 512}
+    assert run(root, runner, check(**settings)).outcome is Outcome.PASS
+    (job,) = runner.asked
+    assert (job.files, job.data, job.table, job.max_bytes, job.memory_limit_mb) == (
+        (),
+        "postgresql://db/shop",
+        "sales.orders",
+        10,
+        512,
+    )

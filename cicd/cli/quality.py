@@ -1,0 +1,286 @@
+"""`headgate quality`: data quality alone, on any folder or database, with no configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cicd.cli.context import emit, output_option, say
+
+if TYPE_CHECKING:
+    from gates.quality.standalone import Data, Plan, Report
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+class QualityGroup(click.Group):
+    """Knows `compare` without importing it: it brings what the other commands do not need."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), "compare"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "compare":
+            from cicd.cli.quality_compare import compare
+
+            return compare
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=QualityGroup)
+def quality() -> None:
+    """Great Expectations suites at the speed of a scan: run, explain, suggest, compare."""
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes: `512MB`, `2GiB`, `1073741824`. k, M, G and T are powers of 1024."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", str(value), re.IGNORECASE)
+        if found is None:
+            self.fail(f"{value!r} is not a size; write 512MB or 2GB.", param, ctx)
+        return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say what is looked at, as `data`, `table`, `engine` and the limits."""
+    options = [
+        click.option("--data", required=True, metavar="PATH|GLOB|URL", help="Files, or a database by its URL."),
+        click.option("--table", metavar="NAME", help="Table of the database: TABLE or SCHEMA.TABLE."),
+        click.option("--engine", type=click.Choice(["duckdb", "spark"]), help="What reads files.  [default: duckdb]"),
+        click.option("--memory-limit", type=Size(), metavar="SIZE", help="Memory for the engine, as 512MB or 2GB."),
+        click.option("--threads", type=click.IntRange(min=1), help="Threads of the engine.  [default: one a core]"),
+        click.option("--max-bytes", type=Size(), metavar="SIZE", help="Refuse dearer queries before they run (BigQuery)."),
+        click.option(
+            "--timeout", type=click.FloatRange(min=0, min_open=True), default=1800.0, show_default=True,
+            metavar="SECONDS", help="End everything after this.",
+        ),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The suites, as `suites` and `parameter`."""
+    argument = click.argument("suites", metavar="SUITE...", nargs=-1, required=True, type=_FILE)
+    option = click.option(
+        "--parameter", multiple=True, metavar="NAME=VALUE", help="A suite parameter; VALUE is JSON, else text."
+    )
+    return argument(option(command))
+
+
+@quality.command()
+@suite_options
+@data_options
+@click.option(
+    "--result-format",
+    type=click.Choice(["BOOLEAN_ONLY", "BASIC", "SUMMARY", "COMPLETE"]),
+    default="SUMMARY",
+    show_default=True,
+    help="How much each result tells.",
+)
+@click.option("--allow-empty", is_flag=True, help="A batch without rows, or a condition without rows, may pass.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["critical", "warning", "info"]),
+    default="critical",
+    show_default=True,
+    help="Least severity whose failure makes exit code 1.",
+)
+@click.option("--reveal", multiple=True, metavar="COLUMN", help="Show failing values of COLUMN in the table unmasked.")
+@click.option("--junit", type=_FILE, help="Write the verdict as JUnit XML.")
+@click.option("--full", is_flag=True, help="List the checks that passed in the table, too.")
+@output_option()
+def run(
+    suites: tuple[Path, ...],
+    result_format: str,
+    allow_empty: bool,
+    fail_on: str,
+    reveal: tuple[str, ...],
+    junit: Path | None,
+    full: bool,
+    output: str,
+    parameter: tuple[str, ...],
+    **source: Any,
+) -> int:
+    """Run Great Expectations suites on data. Several suites cost one scan.
+
+    With `-o json`, stdout is one suite result in Great Expectations' shape; of several suites, a list of them.
+
+    Exit codes: 0 every expectation holds, 1 one does not, 2 usage, suite or data not found, 4 undecided: an expectation
+    could not be evaluated, there is none, or there is no data.
+    """
+    from gates.quality import standalone
+    from gates.quality.result_format import parse_result_format
+    from gates.verdict import Severity
+
+    report = standalone.run(
+        [standalone.read_suite(path) for path in suites],
+        _data(source),
+        result_format=parse_result_format(result_format),
+        policy=standalone.Policy(allow_empty=allow_empty, fail_on=Severity(fail_on), reveal=reveal),
+        parameters=_parameters(parameter),
+    )
+    _show(report, output, full=full, result_format=result_format)
+    if junit:
+        _write_junit(report, junit)
+    return int(report.verdict.exit_code)
+
+
+@quality.command()
+@suite_options
+@data_options
+@output_option()
+def explain(suites: tuple[Path, ...], output: str, parameter: tuple[str, ...], **source: Any) -> int:
+    """Print the plan of a run: its queries, and what is not asked of the engine. Reads the columns, runs nothing.
+
+    What failed expectations ask for afterwards, one more pass, is not part of it.
+    """
+    from dataclasses import asdict
+
+    from gates.quality import standalone
+    from gates.quality.result_format import ResultFormat
+    from headgate.exit_codes import ExitCode
+
+    plan = standalone.explain(
+        [standalone.read_suite(path) for path in suites],
+        _data(source),
+        result_format=ResultFormat(),
+        parameters=_parameters(parameter),
+    )
+    document = asdict(plan) | {
+        "columns": [{"name": name, "type": kind} for name, kind in plan.columns],
+        "aside": [{"suite": suite, "expectation": name, "reason": why} for suite, name, why in plan.aside],
+        "scans": len(plan.queries),
+    }
+    emit(output, document, lambda: _plan_text(plan))
+    return ExitCode.PASS
+
+
+@quality.command()
+@data_options
+@click.option("--name", metavar="NAME", help="Name of the suite.  [default: from the data]")
+@click.option("--write", type=_FILE, help="Write the suite to a file instead of stdout; an existing one is kept.")
+def suggest(name: str | None, write: Path | None, **source: Any) -> int:
+    """Profile a table and write a Great Expectations 1.x suite that holds on it as it is now.
+
+    What follows from the values seen has severity warning. Read it before you rely on it.
+    """
+    import json
+
+    from gates.quality import standalone
+    from headgate.exit_codes import ExitCode
+
+    data = _data(source)
+    text = json.dumps(standalone.suggest(name or _name(data), data), indent=2, ensure_ascii=False)
+    if write is None:
+        click.echo(text)
+        return ExitCode.PASS
+    _write_new(write, text + "\n")
+    say(f"wrote {write}")
+    return ExitCode.PASS
+
+
+def _data(source: dict[str, Any]) -> Data:
+    from gates.quality.engines.open import Limits
+    from gates.quality.standalone import Data
+
+    memory = source["memory_limit"]
+    limits = Limits(
+        statement_timeout_s=source["timeout"],
+        memory_limit_mb=None if memory is None else max(1, memory // 2**20),
+        threads=source["threads"],
+        max_bytes=source["max_bytes"],
+    )
+    return Data(
+        data=source["data"], table=source["table"], engine=source["engine"], limits=limits, timeout_s=source["timeout"]
+    )
+
+
+def _parameters(given: tuple[str, ...]) -> dict[str, Any]:
+    import json
+
+    known: dict[str, Any] = {}
+    for item in given:
+        name, sign, text = item.partition("=")
+        if not (name and sign):
+            raise click.UsageError(f"--parameter {item!r}: write NAME=VALUE.")
+        try:
+            known[name] = json.loads(text)
+        except ValueError:
+            known[name] = text
+    return known
+
+
+def _show(report: Report, output: str, *, full: bool, result_format: str) -> None:
+    """The result on stdout; what keeps it from a pass on stderr as well, where stdout is for a program."""
+    import os
+    import sys
+
+    if output == "table":
+        from gates.report.text import render_text
+
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        click.echo(render_text(report.verdict, colour=colour, full=full), color=True)
+        return
+    documents = [_document(report, at) for at in range(len(report.findings))]
+    emit(output, documents[0] if len(documents) == 1 else documents, str)
+    for node in report.verdict.children:
+        if node.outcome.value != "PASS":
+            say(f"{node.name}: {node.outcome.value} {node.message}")
+
+
+def _write_junit(report: Report, path: Path) -> None:
+    from gates.report.junit import render_junit
+    from headgate.errors import ConfigError
+
+    try:
+        path.write_text(render_junit(report.verdict), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"the report cannot be written: {error.strerror or error}", where=str(path), next_step="Correct the path."
+        ) from error
+
+
+def _write_new(path: Path, text: str) -> None:
+    from headgate.errors import ConfigError, UnsafeActionError
+
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise UnsafeActionError(
+            "the file exists already", where=str(path), next_step="Name another one, or move it away."
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"the suite cannot be written: {error.strerror or error}", where=str(path), next_step="Correct the path."
+        ) from error
+
+
+def _plan_text(plan: Plan) -> str:
+    lines = [f"{plan.metrics} metrics on {plan.engine} in {len(plan.queries)} queries"]
+    for number, query in enumerate(plan.queries, start=1):
+        lines += ["", f"-- query {number}", query]
+    if plan.aside:
+        lines += ["", "not asked of the engine:"]
+        lines += [f"  {suite} / {name}: {why}" for suite, name, why in plan.aside]
+    return "\n".join(lines)
+
+
+def _name(data: Data) -> str:
+    """A name for a suite from what is looked at: the table, or the file or folder."""
+    text = data.table or next(
+        (part for part in reversed(Path(data.data).parts) if part.strip("/") and "*" not in part), ""
+    )
+    return re.sub(r"[^A-Za-z0-9_]+", "_", text.partition(".")[0] if not data.table else text).strip("_") or "suite"
