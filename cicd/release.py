@@ -17,7 +17,7 @@ from cicd.cli.context import App, say
 from cicd.config.model import AnalysisConfig, Config, ServiceConfig
 from cicd.release_target import Acting, build_acting, build_lock
 from deployments.analysis.openmetrics import OpenMetricsSource
-from deployments.analysis.ports import MetricSource
+from deployments.analysis.ports import Arm, MetricSource
 from deployments.analysis.prometheus import PrometheusSource
 from deployments.analysis.run import AnalysisByRole, Metric, ThresholdAnalysis
 from deployments.analysis.selector import parse_selector, render
@@ -198,7 +198,7 @@ def _metric(
     name: str, config: AnalysisConfig, settings: ServiceConfig, root: Path, clock: Clock, stack: ExitStack
 ) -> Metric:
     for selector in (config.errors, config.total):
-        parse_selector(render(selector, {"hash": "0", "role": "canary"}))
+        parse_selector(render(selector, Arm(hash="0", role="canary").placeholders))
     policy = ThresholdPolicy(
         name=name,
         max_ratio=config.max_ratio,

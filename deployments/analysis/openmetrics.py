@@ -29,7 +29,7 @@ class OpenMetricsSource:
 
     def read(self, arm: Arm) -> Reading:
         """The counters of all ready pods of the arm; no pods give an empty reading."""
-        values = {"hash": arm.hash, "role": arm.role}
+        values = arm.placeholders
         wanted = (parse_selector(render(self._errors, values)), parse_selector(render(self._total, values)))
         found: tuple[dict[SeriesKey, float], dict[SeriesKey, float]] = ({}, {})
         instances: set[str] = set()

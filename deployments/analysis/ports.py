@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -14,10 +14,21 @@ SeriesKey = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One side of a comparison: the version's identity (`hash`) and its role (canary, stable, preview, active)."""
+    """One side of a comparison: the version's identity (`hash`), its role (canary, stable, preview, active, baseline)
+    and the canary's weight at this moment in percent (None: not known), which does not make it another arm."""
 
     hash: str
     role: str
+    weight: float | None = field(default=None, compare=False)
+
+    @property
+    def placeholders(self) -> Mapping[str, str]:
+        """What queries may name. An unknown weight is NaN, so that no comparison with it holds."""
+        return {
+            "hash": self.hash,
+            "role": self.role,
+            "weight": "NaN" if self.weight is None else f"{self.weight:g}",
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +49,30 @@ class MetricSource(Protocol):
 
     def read(self, arm: Arm) -> Reading:
         """The counters now. No data is an empty reading, not an error."""
+        ...
+
+
+class ValueSource(Protocol):
+    """Measures one value of an arm. Raises `TransportError` or `RemoteStateError` when it cannot."""
+
+    def measure(self, arm: Arm) -> object:
+        """The result as conditions see it: a number, a list of numbers, or parsed JSON. No data is an empty list."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A value of a gauge, or of one run of a batch job, at a moment (seconds since 1970)."""
+
+    t: float
+    value: float
+
+
+class GaugeSource(Protocol):
+    """Reads a gauge of an arm over a span. Raises `TransportError` or `RemoteStateError` when it cannot."""
+
+    def samples(self, arm: Arm, since: datetime, until: datetime, step_s: float) -> tuple[Sample, ...]:
+        """Values after `since` and not after `until`, oldest first, about `step_s` apart; none where there is no data."""
         ...
 
 

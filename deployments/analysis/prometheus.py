@@ -6,9 +6,12 @@ API: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from datetime import datetime
+from typing import TypeVar
 
-from deployments.analysis.ports import Arm, Reading, SeriesKey
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
+
+from deployments.analysis.ports import Arm, Reading, Sample, SeriesKey
 from deployments.analysis.selector import parse_selector, render
 from headgate.errors import RemoteStateError, ServerFaultError
 from headgate.http import HttpClient, Response
@@ -25,9 +28,10 @@ class PrometheusSource:
 
     def read(self, arm: Arm) -> Reading:
         """The counters now; series that do not exist give an empty reading."""
-        values = {"hash": arm.hash, "role": arm.role}
-        errors = self._query(str(parse_selector(render(self._errors, values))))
-        total = self._query(str(parse_selector(render(self._total, values))))
+        values = arm.placeholders
+        bad, every = (str(parse_selector(render(selector, values))) for selector in (self._errors, self._total))
+        errors = self._query(bad)
+        total = errors if every == bad else self._query(every)
         instances = frozenset(key[0] for key in (*errors, *total))
         return Reading(errors=errors, total=total, instances=instances)
 
@@ -36,25 +40,76 @@ class PrometheusSource:
         return parse_vector(response, query)
 
 
+class PrometheusValue:
+    """Any instant query of an arm, for conditions: a vector gives the list of its values, a scalar a number."""
+
+    def __init__(self, *, query: str, http: HttpClient) -> None:
+        self._query, self._http = query, http
+
+    def measure(self, arm: Arm) -> object:
+        """The result now. An empty vector is an empty list."""
+        query = render(self._query, arm.placeholders)
+        response = self._http.request("GET", "/api/v1/query", params={"query": query}, check=False)
+        data = _data(response, query)
+        if data.resultType == "scalar":
+            return _parsed(_Scalar, data.result, response, query).root[1]
+        return list(_vector(data, response, query).values())
+
+
+class PrometheusGauge:
+    """A range query that gives one series an arm (an average or a quantile over its pods, for instance)."""
+
+    def __init__(self, *, query: str, http: HttpClient) -> None:
+        self._query, self._http = query, http
+
+    def samples(self, arm: Arm, since: datetime, until: datetime, step_s: float) -> tuple[Sample, ...]:
+        """See `ports.GaugeSource`. Raises `RemoteStateError` when the query gives several series."""
+        query = render(self._query, arm.placeholders)
+        first = since.timestamp() + step_s
+        if first > until.timestamp():
+            return ()
+        params = {"query": query, "start": f"{first:.3f}", "end": f"{until.timestamp():.3f}", "step": f"{step_s:g}"}
+        response = self._http.request("GET", "/api/v1/query_range", params=params, check=False)
+        data = _data(response, query)
+        series = _parsed(_Matrix, data.result, response, query).root
+        if len(series) > 1:
+            raise RemoteStateError(
+                f"{query} gave {len(series)} series, not one", where=response.where, next_step="Aggregate it: avg(...)."
+            )
+        return tuple(Sample(t=t, value=value) for item in series for t, value in item.values)
+
+
 def parse_vector(response: Response, query: str) -> dict[SeriesKey, float]:
     """The instant vector in an answer. Raises `RemoteStateError` with Prometheus's own message, `ServerFaultError`."""
-    try:
-        answer = _Answer.model_validate(response.json())
-    except ValidationError as error:
-        raise ServerFaultError(
-            f"this is not an answer of Prometheus (status {response.status})",
-            where=response.where,
-            next_step="Check analysis.url.",
-        ) from error
+    return _vector(_data(response, query), response, query)
+
+
+def _data(response: Response, query: str) -> _Data:
+    answer = _parsed(_Answer, response.json(), response, query)
     if answer.status != "success" or answer.data is None:
         raise RemoteStateError(
             mask(f"Prometheus refused {query}: {answer.error or f'status {response.status}'}"),
             where=response.where,
             next_step="Try the query in Prometheus itself.",
         )
-    if answer.data.resultType != "vector":
-        raise RemoteStateError(f"{query} gave a {answer.data.resultType}, not a vector", where=response.where)
-    return {_key(item.metric): float(item.value[1]) for item in answer.data.result}
+    return answer.data
+
+
+def _vector(data: _Data, response: Response, query: str) -> dict[SeriesKey, float]:
+    if data.resultType != "vector":
+        raise RemoteStateError(f"{query} gave a {data.resultType}, not a vector", where=response.where)
+    return {_key(item.metric): item.value[1] for item in _parsed(_Vector, data.result, response, query).root}
+
+
+def _parsed(model: type[_Model], found: object, response: Response, query: str) -> _Model:
+    try:
+        return model.model_validate(found)
+    except ValidationError as error:
+        raise ServerFaultError(
+            f"this is not an answer of Prometheus to {query} (status {response.status})",
+            where=response.where,
+            next_step="Check analysis.url.",
+        ) from error
 
 
 def _key(labels: dict[str, str]) -> SeriesKey:
@@ -62,18 +117,41 @@ def _key(labels: dict[str, str]) -> SeriesKey:
     return (instance, *(f"{name}={value}" for name, value in sorted(labels.items())))
 
 
+_Point = tuple[float, float]
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
 class _Item(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     metric: dict[str, str]
-    value: tuple[float, str]
+    value: _Point
+
+
+class _Series(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    metric: dict[str, str]
+    values: tuple[_Point, ...]
+
+
+class _Vector(RootModel[tuple[_Item, ...]]):
+    pass
+
+
+class _Matrix(RootModel[tuple[_Series, ...]]):
+    pass
+
+
+class _Scalar(RootModel[_Point]):
+    pass
 
 
 class _Data(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     resultType: str  # noqa: N815 - Prometheus's name
-    result: tuple[_Item, ...] = ()
+    result: object = ()
 
 
 class _Answer(BaseModel):
