@@ -19,7 +19,7 @@ from cicd.release_target import Acting, build_acting, build_lock
 from deployments.analysis.openmetrics import OpenMetricsSource
 from deployments.analysis.ports import Arm, MetricSource
 from deployments.analysis.prometheus import PrometheusSource
-from deployments.analysis.run import AnalysisByRole, Metric, ThresholdAnalysis
+from deployments.analysis.run import AnalysisByRole, StepAnalysis, ThresholdMetric
 from deployments.analysis.selector import parse_selector, render
 from deployments.analysis.threshold import ThresholdPolicy
 from deployments.cluster.lease import LeaseLock
@@ -166,10 +166,10 @@ def build_analysis(
     Connections are closed with `stack`.
     """
     return AnalysisByRole(
-        steps=ThresholdAnalysis(
+        steps=StepAnalysis(
             tuple(_metric(name, config.analysis[name], settings, root, clock, stack) for name in _step_names(settings))
         ),
-        soak=ThresholdAnalysis(
+        soak=StepAnalysis(
             tuple(_metric(name, config.analysis[name], settings, root, clock, stack) for name in _soak_names(settings))
         ),
     )
@@ -196,7 +196,7 @@ def _pods(settings: ServiceConfig, root: Path) -> KubernetesPods:
 
 def _metric(
     name: str, config: AnalysisConfig, settings: ServiceConfig, root: Path, clock: Clock, stack: ExitStack
-) -> Metric:
+) -> ThresholdMetric:
     for selector in (config.errors, config.total):
         parse_selector(render(selector, Arm(hash="0", role="canary").placeholders))
     policy = ThresholdPolicy(
@@ -209,7 +209,7 @@ def _metric(
         inconclusive_limit=config.inconclusive_limit,
         consecutive_error_limit=config.consecutive_error_limit,
     )
-    return Metric(policy=policy, source=_source(config, settings, root, clock, stack))
+    return ThresholdMetric(policy=policy, source=_source(config, settings, root, clock, stack))
 
 
 def _source(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from deployments.analysis.counts import Counts, NoData, difference
 from deployments.analysis.ports import Arm, Reading, Subject
-from deployments.analysis.run import AnalysisByRole, Metric, ThresholdAnalysis
+from deployments.analysis.run import AnalysisByRole, StepAnalysis, ThresholdMetric
 from deployments.analysis.threshold import QueryError, State, ThresholdPolicy, update, verdict
 from gates.verdict import Outcome, Verdict
 from headgate.errors import ServerFaultError
@@ -157,7 +157,7 @@ SUBJECT = Subject(arm=Arm(hash="new", role="canary"), baseline=Arm(hash="old", r
 
 
 def _look(source: Scripted, *, subject: Subject = SUBJECT, times: int = 30) -> Verdict | None:
-    analysis = ThresholdAnalysis((Metric(policy=POLICY, source=source),))
+    analysis = StepAnalysis((ThresholdMetric(policy=POLICY, source=source),))
     now = datetime(2026, 11, 21, tzinfo=UTC)
     for _ in range(times):
         found = analysis.look(subject, now)
@@ -216,7 +216,7 @@ def test_without_a_baseline_the_arm_alone_is_judged() -> None:
 
 
 def test_another_step_discards_the_evidence_of_the_one_before() -> None:
-    analysis = ThresholdAnalysis((Metric(policy=POLICY, source=Scripted(_counting(0))),))
+    analysis = StepAnalysis((ThresholdMetric(policy=POLICY, source=Scripted(_counting(0))),))
     now = datetime(2026, 11, 21, tzinfo=UTC)
     for second in range(6):
         assert analysis.look(SUBJECT, now + timedelta(seconds=second)) is None
@@ -225,7 +225,7 @@ def test_another_step_discards_the_evidence_of_the_one_before() -> None:
 
 
 def test_no_metric_at_all_never_passes() -> None:
-    found = ThresholdAnalysis(()).look(SUBJECT, datetime(2026, 11, 21, tzinfo=UTC))
+    found = StepAnalysis(()).look(SUBJECT, datetime(2026, 11, 21, tzinfo=UTC))
     assert found is not None
     assert found.outcome is Outcome.INCONCLUSIVE
 
@@ -236,10 +236,10 @@ def test_all_metrics_must_pass_and_one_fails_all() -> None:
 
     def look(other: ThresholdPolicy, bad: int) -> Verdict | None:
         metrics = (
-            Metric(policy=POLICY, source=Scripted(_counting(bad))),
-            Metric(policy=other, source=Scripted(_counting(0))),
+            ThresholdMetric(policy=POLICY, source=Scripted(_counting(bad))),
+            ThresholdMetric(policy=other, source=Scripted(_counting(0))),
         )
-        analysis = ThresholdAnalysis(metrics)
+        analysis = StepAnalysis(metrics)
         found = None
         for second in range(20):
             found = found or analysis.look(SUBJECT, now + timedelta(seconds=second))
@@ -255,7 +255,7 @@ def test_all_metrics_must_pass_and_one_fails_all() -> None:
 
 
 def test_soak_has_metrics_of_its_own() -> None:
-    never, bad = ThresholdAnalysis((Metric(policy=POLICY, source=Scripted(_counting(0))),)), ThresholdAnalysis(())
+    never, bad = StepAnalysis((ThresholdMetric(policy=POLICY, source=Scripted(_counting(0))),)), StepAnalysis(())
     both = AnalysisByRole(steps=never, soak=bad)
     now = datetime(2026, 11, 21, tzinfo=UTC)
     assert both.look(SUBJECT, now) is None
