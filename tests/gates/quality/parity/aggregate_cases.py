@@ -126,10 +126,14 @@ def _proportions() -> Iterator[Case]:
         yield from each("people", kind, *(on(column, **between(0, 1)) for column in columns))
         for table in ("one", "empty"):
             yield from each(table, kind, on("n", **between(0, 1)), on("nulls", **between(1, 1)))
-        yield from each("floats", kind, on("x", **between(0, 1)), on("nan", **between(0, 1)), on("tiny", **between(0, 1)))
+        yield from each(
+            "floats", kind, on("x", **between(0, 1)), on("nan", **between(0, 1)), on("tiny", **between(0, 1))
+        )
         yield from each("long", kind, on("gaps", **between(0.9, 1)), on("mod", **between(0.1, 20)), on("word"))
         yield from each("big", kind, on("wide", **between(0, 1)), on("i64", **between(0, 10)))
-        yield from each("people", kind, on("n", **between(1, 0)), on("nope", **between(0, 1)), on("s", **between(1, 11)))
+        yield from each(
+            "people", kind, on("n", **between(1, 0)), on("nope", **between(0, 1)), on("s", **between(1, 11))
+        )
     yield from each(
         "people",
         "column_unique_value_count_to_be_between",

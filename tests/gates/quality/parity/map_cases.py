@@ -208,7 +208,20 @@ def _lengths() -> Iterator[Case]:
     yield from each("people", "column_value_lengths_to_equal", on("n", value=1), on("s", value=0), on("s", value=5.0))
 
 
-REGEXES = ("@", "^a", r"^\w+@\w+\.\w+$", r"[A-Z]{2}-\d{3}", "", r"\d+$", "(?i)^AB", "^$", r"[äö]", r"\s", "a|x", r"^.+$")
+REGEXES = (
+    "@",
+    "^a",
+    r"^\w+@\w+\.\w+$",
+    r"[A-Z]{2}-\d{3}",
+    "",
+    r"\d+$",
+    "(?i)^AB",
+    "^$",
+    r"[äö]",
+    r"\s",
+    "a|x",
+    r"^.+$",
+)
 
 
 def _regex() -> Iterator[Case]:
@@ -552,7 +565,9 @@ def _conditions() -> Iterator[Case]:
             "column_values_to_be_between",
             on("n", **between(2, 7), row_condition=text, condition_parser=parser),
         )
-        yield from each("people", "column_mean_to_be_between", on("n", **between(2, 7), row_condition=text, condition_parser=parser))
+        yield from each(
+            "people", "column_mean_to_be_between", on("n", **between(2, 7), row_condition=text, condition_parser=parser)
+        )
     yield from each("people", "column_values_to_be_between", on("n", **between(2, 7), row_condition='cat == "a"'))
 
 

@@ -19,7 +19,9 @@ def cases() -> Iterator[Case]:
 
 def _columns() -> Iterator[Case]:
     for table in ("people", "empty"):
-        yield from each(table, "column_to_exist", on("id"), on("nope"), on("id", column_index=0), on("n", column_index=0))
+        yield from each(
+            table, "column_to_exist", on("id"), on("nope"), on("id", column_index=0), on("n", column_index=0)
+        )
         yield from each(
             table,
             "table_columns_to_match_ordered_list",
@@ -96,7 +98,9 @@ def _queries() -> Iterator[Case]:
         },
         oracle="sqlite",
     )
-    yield from each("empty", "unexpected_rows_expectation", {"unexpected_rows_query": "SELECT * FROM {batch}"}, oracle="sqlite")
+    yield from each(
+        "empty", "unexpected_rows_expectation", {"unexpected_rows_query": "SELECT * FROM {batch}"}, oracle="sqlite"
+    )
 
 
 def _parameters() -> Iterator[Case]:
@@ -123,7 +127,10 @@ def _parameters() -> Iterator[Case]:
     )
     yield from each("people", "table_row_count_to_equal", {"value": {"$PARAMETER": "rows"}}, parameters={"rows": 12})
     yield from each(
-        "people", "column_to_exist", on({"$PARAMETER": "name"}), parameters={"name": "id"}  # type: ignore[arg-type]
+        "people",
+        "column_to_exist",
+        {"column": {"$PARAMETER": "name"}},
+        parameters={"name": "id"},
     )
 
 

@@ -43,7 +43,7 @@ def _people() -> pa.Table:
         id=(pa.int64(), list(range(1, 13))),
         n=(pa.int64(), [5, 3, 3, None, 8, 1, 1, 1, None, 7, 9, 5]),
         f=(pa.float64(), [0.5, 1.5, -2.25, None, 3.0, 0.1, 0.2, 0.3, 1e6, -0.0, 2.5, 2.5]),
-        dec=(pa.decimal128(10, 2), [_dec(x) for x in "1.10 2.20 3.30 - 2.20 0.00 -7.25 100.00 - 3.30 5.05 1.10".split()]),
+        dec=(pa.decimal128(10, 2), [_dec(x) for x in ["1.10", "2.20", "3.30", "-", "2.20", "0.00", "-7.25", "100.00", "-", "3.30", "5.05", "1.10"]]),
         s=(
             pa.string(),
             ["alice", "Bob", "élan", "日本", "", " x ", None, "alice", "bob@example.com", "a_b%c", "😀", "zoë"],

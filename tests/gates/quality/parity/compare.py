@@ -1,0 +1,95 @@
+"""Whether two answers about one expectation say the same: success, counts, percentages, values, rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?$")
+NOT_COMPARED = frozenset({"unexpected_index_query"})
+"""The query as text is the engine's own affair."""
+
+
+def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], *, ordered: bool = True) -> list[str]:
+    """What is not the same, in words; empty where nothing differs. Texts of exceptions are not compared.
+
+    Without an order, rows are no positions: lists of values are compared as multisets, and only where they are whole.
+    """
+    if _not_judged(theirs) or _not_judged(ours):
+        if _not_judged(theirs) and _not_judged(ours):
+            return []
+        return [f"judged by one only: GX {_said(theirs)}, ours {_said(ours)}"]
+    found = [] if theirs["success"] == ours["success"] else [f"success: GX {theirs['success']}, ours {ours['success']}"]
+    expected, seen = theirs["result"], ours["result"]
+    for key in sorted((expected.keys() | seen.keys()) - NOT_COMPARED):
+        left, right = _plain(expected.get(key)), _plain(seen.get(key))
+        if not ordered:
+            if "index" in key:
+                continue
+            left, right = _unordered(key, left, expected), _unordered(key, right, expected)
+        if not _same(left, right):
+            found.append(f"{key}: GX {left!r}, ours {right!r}")
+    return found
+
+
+def _not_judged(answer: Mapping[str, Any]) -> bool:
+    return "refused" in answer or bool(answer.get("raised"))
+
+
+def _said(answer: Mapping[str, Any]) -> str:
+    if _not_judged(answer):
+        return f"raised {(answer.get('refused') or answer['raised'])[:200]!r}"
+    return f"{answer['success']} {str(answer['result'])[:200]}"
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as numbers, moments as moments, whatever they are written as."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(item) for item in value), key=repr)
+    if isinstance(value, Decimal):
+        value = int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, dt.date):
+        return _moment(value)
+    if isinstance(value, str) and _DATE.match(value):
+        try:
+            return _moment(dt.datetime.fromisoformat(value))
+        except ValueError:
+            return value
+    return value
+
+
+def _moment(value: dt.date) -> dt.datetime:
+    moment = value if isinstance(value, dt.datetime) else dt.datetime.combine(value, dt.time())
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+
+
+def _unordered(key: str, value: Any, whole: Mapping[str, Any]) -> Any:
+    if not isinstance(value, list) or key == "observed_value":
+        return value
+    if key.startswith("partial") and len(value) < (whole.get("unexpected_count") or 0):
+        return len(value)
+    return sorted(value, key=repr)
+
+
+def _same(left: Any, right: Any) -> bool:
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        if isinstance(left, int) and isinstance(right, int):
+            return left == right
+        return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(left == right)
