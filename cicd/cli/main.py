@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("cicd.cli.doctor:doctor", "Test every connection and name what is missing."),
     "config": ("cicd.cli.config:config", "Check headgate.yaml; print its JSON Schema."),
     "gate": ("cicd.cli.gate:gate", "Run the gates of a change: unit, quality, dags."),
+    "quality": ("cicd.cli.quality:quality", "Data quality suites at the speed of a scan, with no configuration."),
     "dags": ("cicd.cli.dags:dags", "Deliver DAGs to the bucket that Composer reads."),
     "release": ("cicd.cli.release:release", "Roll a version out, watch it, promote or turn it back."),
     "analysis": ("cicd.cli.analysis:analysis", "The judge alone: on recorded counts, and what it would see."),

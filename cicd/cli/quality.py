@@ -22,13 +22,17 @@ class QualityGroup(click.Group):
     """Knows `compare` without importing it: it brings what the other commands do not need."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), "compare"]
+        import importlib.util
+
+        found = importlib.util.find_spec("cicd.cli.quality_compare")
+        return [*super().list_commands(ctx), *(["compare"] if found else [])]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "compare":
-            from cicd.cli.quality_compare import compare
+            from importlib import import_module
 
-            return compare
+            command: click.Command = import_module("cicd.cli.quality_compare").compare
+            return command
         return super().get_command(ctx, cmd_name)
 
 
