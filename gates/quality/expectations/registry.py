@@ -6,6 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gates.quality.conditions import row_condition
+from gates.quality.expectations import (
+    aggregates,
+    columns,
+    ordering,
+    pairs,
+    queries,
+    sets,
+    several,
+    spread,
+    tables,
+    types,
+)
+from gates.quality.expectations.arguments import Field, coerce_arguments
+from gates.quality.expectations.context import Context, NotJudgedError, NotPlannedError, Reference, not_judged
+from gates.quality.expectations.parameters import substitute
 from gates.quality.metrics import Finding, Planned, Schema
 from gates.quality.result_format import ResultFormat
 from gates.quality.suite import Expectation
@@ -18,7 +34,20 @@ class NotPlanned:
     reason: str
 
 
-_PLANNERS: dict[str, Callable[..., Planned | Finding | NotPlanned]] = {}
+Planner = Callable[[Context], Planned | Finding]
+
+_PLANNERS: dict[str, tuple[Mapping[str, Field], Planner]] = {
+    **columns.PLANNERS,
+    **ordering.PLANNERS,
+    **spread.PLANNERS,
+    **aggregates.PLANNERS,
+    **sets.PLANNERS,
+    **pairs.PLANNERS,
+    **several.PLANNERS,
+    **tables.PLANNERS,
+    **types.PLANNERS,
+    **queries.PLANNERS,
+}
 
 
 def planned_types() -> frozenset[str]:
@@ -32,13 +61,46 @@ def plan(
     *,
     result_format: ResultFormat,
     parameters: Mapping[str, Any],
+    reference: Reference = Reference.PANDAS,
 ) -> Planned | Finding | NotPlanned:
     """What `expectation` asks of a batch with `schema`: metrics, a finding at once, or that it is not planned here.
 
-    `parameters` are values for `{"$PARAMETER": name}`, those of the suite and those of the run together. Never raises
-    for what is in the expectation: what Great Expectations would raise is a `Finding` with `raised`.
+    `parameters` are values for `{"$PARAMETER": name}`, those of the suite and those of the run together. `reference`
+    is the backend whose meaning applies. Never raises for what is in the expectation: what Great Expectations would
+    raise is a `Finding` with `raised`.
     """
-    planner = _PLANNERS.get(expectation.type)
-    if planner is None:
+    entry = _PLANNERS.get(expectation.type)
+    if entry is None:
         return NotPlanned(reason=f"{expectation.type} is not planned")
-    return planner(expectation, schema, result_format=result_format, parameters=parameters)
+    fields, planner = entry
+    try:
+        kwargs, given = substitute(expectation.kwargs, parameters)
+        arguments = coerce_arguments(fields, kwargs, given)
+        where = row_condition(arguments, schema, reference)
+        context = Context(
+            type=expectation.type,
+            arguments=arguments,
+            schema=schema,
+            format=result_format,
+            reference=reference,
+            where=where,
+        )
+        return guarded(planner(context))
+    except NotJudgedError as error:
+        return not_judged(str(error))
+    except NotPlannedError as error:
+        return NotPlanned(reason=str(error))
+
+
+def guarded(state: Planned | Finding) -> Planned | Finding:
+    """The same with later steps that give a finding instead of raising."""
+    if isinstance(state, Finding):
+        return state
+
+    def then(values: Any) -> Planned | Finding:
+        try:
+            return guarded(state.then(values))
+        except NotJudgedError as error:
+            return not_judged(str(error))
+
+    return Planned(needs=state.needs, then=then)
