@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from gates.quality.metrics import Aggregate, Column, Count, Distinct, Kind, Metric, Schema, ValueCounts, Values
 from gates.quality.sql import column as named
-from gates.quality.sql import text_length
+from gates.quality.sql import is_nan, text_length
 
 ROWS = Count()
 NUMBERS = (Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT)
@@ -81,12 +81,18 @@ def _asked(column: Column) -> _Asked:
         measured = text_length(this.copy())
     return _Asked(
         column=column,
-        nulls=Count(condition=this.copy().is_(exp.null())),
+        nulls=Count(condition=_missing(column)),
         distinct=Distinct(keys=(this.copy(),)) if column.kind in KEYS else None,
         low=Aggregate(function="min", argument=measured) if measured is not None else None,
         high=Aggregate(function="max", argument=measured) if measured is not None else None,
         values=ValueCounts(argument=this.copy(), limit=SET_LIMIT) if column.kind is Kind.STRING else None,
     )
+
+
+def _missing(column: Column) -> exp.Expression:
+    """NULL, and NaN, which is missing for whoever validates files with pandas."""
+    null: exp.Expression = exp.Is(this=named(column.name), expression=exp.null())
+    return exp.or_(null, is_nan(named(column.name))) if column.kind is Kind.FLOAT else null
 
 
 def _table(schema: Schema, rows: int) -> Iterator[Entry]:

@@ -11,6 +11,7 @@ import pytest
 from sqlglot import exp
 
 from gates.quality.expectations import NotPlanned
+from gates.quality.expectations.context import Reference
 from gates.quality.keys import KeyedBatch
 from gates.quality.metrics import Count, Distinct, Failed, Finding, Planned, Rows, Sample, Schema, Values
 from gates.quality.result_format import ResultFormat
@@ -154,6 +155,26 @@ def test_a_server_that_is_gone_ends_the_run() -> None:
         run_suites([job("counts")], Gone(), interpret=interpret)
 
 
+@pytest.mark.parametrize(("ordered", "reference"), [(True, Reference.PANDAS), (False, Reference.SQL)])
+def test_files_have_the_meaning_of_pandas_and_tables_that_of_sql(ordered: bool, reference: Reference) -> None:
+    seen: list[object] = []
+
+    def listening(*_: object, **settings: object) -> Finding:
+        seen.append(settings["reference"])
+        return HELD
+
+    batch = CannedBatch()
+    batch.ordered = ordered
+    run_suites([job("any")], batch, interpret=listening)
+    assert seen == [reference]
+
+
+def test_what_the_engine_cannot_say_exactly_goes_to_the_fallback() -> None:
+    batch = CannedBatch({NULLS: Failed(reason="no look-ahead in RE2", unsupported=True)})
+    (found,) = run_suites([job("counts")], batch, interpret=interpret, fallback=lambda _: [{0: HELD}])
+    assert (found.judged[0].finding, found.judged[0].reason) == (HELD, "no look-ahead in RE2")
+
+
 def test_the_duration_is_that_of_the_whole_run() -> None:
     clock = itertools.count(step=5)
     (found,) = run_suites([job("at_once")], CannedBatch(), interpret=interpret, monotonic=lambda: float(next(clock)))
@@ -161,8 +182,8 @@ def test_the_duration_is_that_of_the_whole_run() -> None:
 
 
 def test_the_first_round_is_what_explain_shows() -> None:
-    schema = CannedBatch().schema()
-    needs, aside = first_needs([job("counts", "at_once", "custom", "cannot_be_planned")], schema, interpret=interpret)
+    jobs = [job("counts", "at_once", "custom", "cannot_be_planned")]
+    needs, aside = first_needs(jobs, CannedBatch(), interpret=interpret)
     assert needs == (ROWS, NULLS)
     assert aside == (
         ("s", "at_once(id)", "decided by the columns alone"),
