@@ -14,8 +14,9 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from gates.quality.expectations.context import Reference, find_column, give_up, refuse
+from gates.quality.expectations.context import NotJudgedError, NotPlannedError, Reference, find_column, give_up, refuse
 from gates.quality.expectations.literals import member, member_literal
+from gates.quality.logic import compared, every, negated, some
 from gates.quality.metrics import Column, Kind, Schema
 from gates.quality.sql import column, is_nan, not_null
 
@@ -52,7 +53,7 @@ class Conditions:
         match node:
             case {"type": "and" | "or" as kind, "conditions": [*parts]} if parts:
                 combined = [self.tree(part) for part in parts]
-                return exp.and_(*combined) if kind == "and" else exp.or_(*combined)
+                return every(*combined) if kind == "and" else some(*combined)
             case {"type": "nullity", "column": {"name": str(name)}, "is_null": bool(null)}:
                 return self.null(name) if null else self.present(name)
             case {"type": "comparison", "column": {"name": str(name)}, "operator": str(sign), "parameter": value}:
@@ -60,7 +61,7 @@ class Conditions:
             case {"type": "pass_through", "pass_through_filter": str(text)}:
                 return self.text(text, "pandas")
             case _:
-                refuse(f"row_condition: Unable to determine Condition type from dict: {node}")
+                raise NotJudgedError(f"row_condition: Unable to determine Condition type from dict: {node}")
 
     def text(self, text: str, parser: str | None) -> exp.Expression:
         match parser:
@@ -73,23 +74,23 @@ class Conditions:
 
                 return read_query(text, self)
             case _:
-                give_up(f"a row condition for the parser {parser}")
+                raise NotPlannedError(f"a row condition for the parser {parser}")
 
     def null(self, name: str) -> exp.Expression:
         found = find_column(self._schema, name)
         missing: exp.Expression = exp.Is(this=column(name), expression=exp.null())
-        return exp.or_(missing, is_nan(column(name))) if self._nan(found) else missing
+        return some(missing, is_nan(column(name))) if self._nan(found) else missing
 
     def present(self, name: str) -> exp.Expression:
         found = find_column(self._schema, name)
         there = not_null(column(name))
-        return exp.and_(there, exp.not_(is_nan(column(name)))) if self._nan(found) else there
+        return every(there, negated(is_nan(column(name)))) if self._nan(found) else there
 
     def is_true(self, name: str) -> exp.Expression:
         """A column of truth values by itself."""
         if find_column(self._schema, name).kind is not Kind.BOOLEAN:
             give_up("a row condition that is a column by itself")
-        return exp.EQ(this=column(name), expression=exp.true())
+        return compared(exp.EQ, column(name), exp.true())
 
     def compare(self, name: str, sign: str, value: Any) -> exp.Expression:
         """`name sign value`; on pandas a missing value is different from everything, and less than nothing."""
@@ -106,7 +107,7 @@ class Conditions:
             case _ if sign in _ORDERED:
                 return self._ordered(found, sign, value)
             case _:
-                refuse(f"row_condition: {sign!r} is not an operator")
+                raise NotJudgedError(f"row_condition: {sign!r} is not an operator")
 
     def _nan(self, found: Column) -> bool:
         return self._pandas and found.kind is Kind.FLOAT
@@ -117,7 +118,7 @@ class Conditions:
         wanted = member(value, found.kind)
         if wanted is None:
             return exp.false()
-        return exp.EQ(this=column(found.name), expression=member_literal(wanted, found.kind))
+        return compared(exp.EQ, column(found.name), member_literal(wanted, found.kind))
 
     def _any(self, found: Column, values: Sequence[Any]) -> exp.Expression:
         wanted = [item for item in (member(value, found.kind) for value in values) if item is not None]
@@ -131,15 +132,15 @@ class Conditions:
         inside = self._any(found, values)
         if isinstance(inside, exp.Boolean):
             return exp.true() if self._pandas else self.present(found.name)
-        outside = exp.not_(inside)
-        return exp.or_(self.null(found.name), outside) if self._pandas else outside
+        outside = negated(inside)
+        return some(self.null(found.name), outside) if self._pandas else outside
 
     def _ordered(self, found: Column, sign: str, value: Any) -> exp.Expression:
         wanted = member(value, found.kind)
         if wanted is None or found.kind is Kind.BOOLEAN:
             refuse(f"row_condition: '{sign}' not supported between {found.native} and {type(value).__name__}")
-        compared = _ORDERED[sign](this=column(found.name), expression=member_literal(wanted, found.kind))
-        return exp.and_(self.present(found.name), compared) if self._nan(found) else compared
+        ordered = compared(_ORDERED[sign], column(found.name), member_literal(wanted, found.kind))
+        return every(self.present(found.name), ordered) if self._nan(found) else ordered
 
     def _legacy(self, text: str) -> exp.Expression:
         if found := _NOT_NULL.match(text.strip()):

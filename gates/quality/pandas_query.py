@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from sqlglot import exp
 
-from gates.quality.expectations.context import give_up, refuse
+from gates.quality.expectations.context import NotPlannedError, refuse
+from gates.quality.logic import every, negated, some
 
 _SIGNS = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 _TURNED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -69,20 +70,20 @@ class _Reader:
     def read(self, node: ast.expr) -> exp.Expression:
         match node:
             case ast.BoolOp(op=ast.And(), values=values):
-                return exp.and_(*map(self.read, values))
+                return every(*map(self.read, values))
             case ast.BoolOp(op=ast.Or(), values=values):
-                return exp.or_(*map(self.read, values))
+                return some(*map(self.read, values))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return exp.not_(exp.Coalesce(this=self.read(operand), expressions=[exp.false()]))
+                return negated(exp.Coalesce(this=self.read(operand), expressions=[exp.false()]))
             case ast.Compare(left=left, ops=signs, comparators=operands):
                 sides = [left, *operands]
-                return exp.and_(*(self._compare(sides[i], sign, sides[i + 1]) for i, sign in enumerate(signs)))
+                return every(*(self._compare(sides[i], sign, sides[i + 1]) for i, sign in enumerate(signs)))
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method), args=[], keywords=[]):
                 return self._nullity(self._name(name), method)
             case ast.Name(id=name):
                 return self._columns.is_true(self._name(name))
             case _:
-                give_up(_UNREADABLE)
+                raise NotPlannedError(_UNREADABLE)
 
     def _name(self, name: str) -> str:
         return self._names.get(name, name)
@@ -92,22 +93,22 @@ class _Reader:
             return self._columns.null(name)
         if method in ("notnull", "notna"):
             return self._columns.present(name)
-        give_up(_UNREADABLE)
+        raise NotPlannedError(_UNREADABLE)
 
     def _compare(self, left: ast.expr, sign: ast.cmpop, right: ast.expr) -> exp.Expression:
         if isinstance(sign, ast.In | ast.NotIn):
             if not (isinstance(left, ast.Name) and isinstance(right, ast.List | ast.Tuple)):
-                give_up(_UNREADABLE)
+                raise NotPlannedError(_UNREADABLE)
             values = [_value(item) for item in right.elts]
             return self._columns.compare(self._name(left.id), "IN" if isinstance(sign, ast.In) else "NOT_IN", values)
         word = _SIGNS.get(type(sign))
         if word is None:
-            give_up(_UNREADABLE)
+            raise NotPlannedError(_UNREADABLE)
         if isinstance(left, ast.Name):
             return self._columns.compare(self._name(left.id), word, _value(right))
         if isinstance(right, ast.Name):
             return self._columns.compare(self._name(right.id), _TURNED[word], _value(left))
-        give_up(_UNREADABLE)
+        raise NotPlannedError(_UNREADABLE)
 
 
 def _value(node: ast.expr) -> Any:
@@ -119,4 +120,4 @@ def _value(node: ast.expr) -> Any:
         case ast.UnaryOp(op=ast.UAdd(), operand=ast.Constant(value=int() | float() as value)):
             return value
         case _:
-            give_up(_UNREADABLE)
+            raise NotPlannedError(_UNREADABLE)

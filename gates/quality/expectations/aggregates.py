@@ -8,8 +8,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlglot import exp
-
 from gates.quality.expectations import arguments as given
 from gates.quality.expectations.arguments import time_of
 from gates.quality.expectations.context import NUMBERS, TIMES, Context, give_up, read, refuse
@@ -229,7 +227,7 @@ def _quantile_ranges(value: Any) -> tuple[list[float], list[tuple[float | None, 
 
 def _pair(value: Any) -> tuple[float | None, float | None]:
     items = given.values(value)
-    if len(items) != 2:  # noqa: PLR2004
+    if len(items) != 2:
         raise ValueError("quantile_ranges must consist of ordered pairs")
     low, high = (None if item is None else given.number(item) for item in items)
     if low is not None and high is not None and low > high:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 from gates.quality.expectations.context import refuse
@@ -78,7 +78,7 @@ def text(value: Any) -> str:
 def name(value: Any) -> str:
     """The name of a column."""
     if not isinstance(value, str):
-        raise ValueError("str type expected")
+        raise TypeError("str type expected")
     if not value:
         raise ValueError("ensure this value has at least 1 characters")
     return value
@@ -156,16 +156,14 @@ def time_of(value: str) -> date | datetime:
         raise ValueError("value is not a valid float, date or datetime")
     year, month, day, hour, minute, second, fraction, zone = found.groups()
     micro = int((fraction or "0").ljust(6, "0"))
-    return datetime(  # noqa: DTZ001 - without a zone where the text has none
-        int(year), int(month), int(day), int(hour), int(minute), int(second or 0), micro, _zone(zone)
-    )
+    return datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0), micro, _zone(zone))
 
 
 def _zone(zone: str | None) -> timezone | None:
     if zone is None:
         return None
     if zone == "Z":
-        return timezone.utc
+        return UTC
     digits = zone[1:].replace(":", "")
     offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:] or 0))
     return timezone(-offset if zone[0] == "-" else offset)
@@ -209,14 +207,14 @@ def some_texts(value: Any) -> list[str]:
 def names(value: Any) -> list[str]:
     """Names of at least two columns."""
     found = [name(item) if item != "" else item for item in values(value)]
-    if len(found) < 2:  # noqa: PLR2004
+    if len(found) < 2:
         raise ValueError("column_list must contain at least two columns.")
     return found
 
 
 def pairs(value: Any) -> list[tuple[Any, Any]]:
     found = [tuple(item) if isinstance(item, list | tuple) else () for item in values(value)]
-    if any(len(pair) != 2 for pair in found):  # noqa: PLR2004
+    if any(len(pair) != 2 for pair in found):
         raise ValueError("value is not a list of pairs")
     return [(pair[0], pair[1]) for pair in found]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlglot import exp
@@ -11,6 +11,7 @@ from sqlglot import exp
 from gates.quality.expectations.arguments import time_of
 from gates.quality.expectations.context import NUMBERS, Context
 from gates.quality.expectations.literals import number_literal
+from gates.quality.logic import as_bit, compared, every
 from gates.quality.metrics import Column, Kind
 from gates.quality.sql import column, literal
 
@@ -31,7 +32,7 @@ def comparison(context: Context, found: Column) -> exp.Expression | str:
         ]
     except Incomparable as error:
         return str(error)
-    return exp.and_(*(part for part in parts if part is not None))
+    return every(*(part for part in parts if part is not None))
 
 
 def _check_kind(context: Context, found: Column) -> None:
@@ -49,21 +50,21 @@ def _side(context: Context, found: Column, bound: Any, sign: type[exp.Binary]) -
     if isinstance(bound, str):
         bound = _text(found, bound)
         if isinstance(bound, str):
-            return sign(this=column(found.name), expression=literal(bound))
-    return sign(this=column(found.name), expression=literal(_moment(context, found, bound)))
+            return compared(sign, column(found.name), literal(bound))
+    return compared(sign, column(found.name), literal(_moment(context, found, bound)))
 
 
 def _number(found: Column, bound: float, sign: type[exp.Binary]) -> exp.Expression:
     if found.kind is Kind.BOOLEAN:
-        number = exp.Case().when(column(found.name), exp.Literal.number(1)).else_(exp.Literal.number(0))
-        return sign(this=number, expression=number_literal(bound, Kind.INTEGER))
+        number = as_bit(column(found.name))
+        return compared(sign, number, number_literal(bound, Kind.INTEGER))
     if found.kind not in NUMBERS:
         if found.kind is Kind.STRING:
             raise Incomparable(_MIXED)
         raise Incomparable(f"values of type {found.native} cannot be compared with a number")
     if math.isinf(bound) and found.kind is not Kind.FLOAT:
         return exp.true() if (bound > 0) == (sign in (exp.LT, exp.LTE)) else exp.false()
-    return sign(this=column(found.name), expression=number_literal(bound, found.kind))
+    return compared(sign, column(found.name), number_literal(bound, found.kind))
 
 
 def _text(found: Column, bound: str) -> str | date | datetime:
@@ -83,7 +84,7 @@ def _moment(context: Context, found: Column, bound: date | datetime) -> date | d
     if found.kind is Kind.TIMESTAMP and not zoned:
         return bound if isinstance(bound, datetime) else datetime(bound.year, bound.month, bound.day)  # noqa: DTZ001
     if found.kind is Kind.TIMESTAMP_TZ and isinstance(bound, datetime) and zoned:
-        return bound.astimezone(timezone.utc)
+        return bound.astimezone(UTC)
     if found.kind is Kind.DATE and not isinstance(bound, datetime):
         return bound
     if found.kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ) and not context.pandas:

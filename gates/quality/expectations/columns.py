@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from gates.quality.expectations import arguments as given
 from gates.quality.expectations.bounds import comparison
-from gates.quality.expectations.context import Context, give_up, refuse
+from gates.quality.expectations.context import Context, NotPlannedError, give_up, refuse
 from gates.quality.expectations.literals import is_in
 from gates.quality.expectations.mapping import (
     by_condition,
@@ -19,6 +19,7 @@ from gates.quality.expectations.mapping import (
     not_judged_if_any,
 )
 from gates.quality.expectations.patterns import like_condition, pattern_condition
+from gates.quality.logic import compared, every, negated, some
 from gates.quality.metrics import Column, Finding, Kind, Planned
 from gates.quality.sql import as_text, column, text_length
 
@@ -74,7 +75,7 @@ def plan_unique(context: Context) -> Planned:
 
 def plan_in_set(context: Context) -> Planned:
     found = context.column(context["column"])
-    return check_column(context, found, exp.not_(is_in(column(found.name), context["value_set"], found)))
+    return check_column(context, found, negated(is_in(column(found.name), context["value_set"], found)))
 
 
 def plan_not_in_set(context: Context) -> Planned:
@@ -91,7 +92,7 @@ def plan_between(context: Context) -> Planned:
     expected = comparison(context, found)
     if isinstance(expected, str):
         return not_judged_if_any(context, context.present(found), (found.name,), expected)
-    return check_column(context, found, exp.not_(expected))
+    return check_column(context, found, negated(expected))
 
 
 def _check_order(low: Any, high: Any) -> None:
@@ -118,9 +119,9 @@ def plan_length_between(context: Context) -> Planned:
     length = text_length(text_of(context, found))
     over = exp.LTE if context["strict_min"] else exp.LT
     under = exp.GTE if context["strict_max"] else exp.GT
-    wrong = [over(this=length.copy(), expression=exp.Literal.number(low))] if low is not None else []
-    wrong += [under(this=length.copy(), expression=exp.Literal.number(high))] if high is not None else []
-    return check_column(context, found, exp.or_(*wrong))
+    wrong = [compared(over, length.copy(), exp.Literal.number(low))] if low is not None else []
+    wrong += [compared(under, length.copy(), exp.Literal.number(high))] if high is not None else []
+    return check_column(context, found, some(*wrong))
 
 
 def plan_length_equal(context: Context) -> Planned:
@@ -129,7 +130,7 @@ def plan_length_equal(context: Context) -> Planned:
     if wanted != int(wanted):
         return check_column(context, found, exp.true())
     length = text_length(text_of(context, found))
-    return check_column(context, found, exp.NEQ(this=length, expression=exp.Literal.number(int(wanted))))
+    return check_column(context, found, compared(exp.NEQ, length, exp.Literal.number(int(wanted))))
 
 
 def text_of(context: Context, found: Column) -> exp.Expression:
@@ -138,7 +139,7 @@ def text_of(context: Context, found: Column) -> exp.Expression:
         return column(found.name)
     if found.kind in (Kind.INTEGER, Kind.DATE, Kind.DECIMAL) or not context.pandas:
         return as_text(column(found.name))
-    give_up(f"the text of values of type {found.native}")
+    raise NotPlannedError(f"the text of values of type {found.native}")
 
 
 def plan_regex(context: Context) -> Planned:
@@ -150,19 +151,19 @@ def plan_not_regex(context: Context) -> Planned:
 
 
 def plan_regex_list(context: Context) -> Planned:
-    return _patterns(context, context["regex_list"], expected=True, every=context["match_on"] == "all")
+    return _patterns(context, context["regex_list"], expected=True, all_of_them=context["match_on"] == "all")
 
 
 def plan_not_regex_list(context: Context) -> Planned:
     return _patterns(context, context["regex_list"], expected=False)
 
 
-def _patterns(context: Context, patterns: list[str], *, expected: bool, every: bool = False) -> Planned:
+def _patterns(context: Context, patterns: list[str], *, expected: bool, all_of_them: bool = False) -> Planned:
     found = context.column(context["column"])
     texts = text_of(context, found)
     matches = [pattern_condition(context, texts, pattern) for pattern in patterns]
-    matched = exp.and_(*matches) if every else exp.or_(*matches)
-    return check_column(context, found, exp.not_(matched) if expected else matched)
+    matched = every(*matches) if all_of_them else some(*matches)
+    return check_column(context, found, negated(matched) if expected else matched)
 
 
 def plan_like(context: Context) -> Planned:
@@ -174,20 +175,20 @@ def plan_not_like(context: Context) -> Planned:
 
 
 def plan_like_list(context: Context) -> Planned:
-    return _likes(context, context["like_pattern_list"], expected=True, every=context["match_on"] == "all")
+    return _likes(context, context["like_pattern_list"], expected=True, all_of_them=context["match_on"] == "all")
 
 
 def plan_not_like_list(context: Context) -> Planned:
     return _likes(context, context["like_pattern_list"], expected=False)
 
 
-def _likes(context: Context, patterns: list[str], *, expected: bool, every: bool = False) -> Planned:
+def _likes(context: Context, patterns: list[str], *, expected: bool, all_of_them: bool = False) -> Planned:
     found = context.column(context["column"])
     if found.kind is not Kind.STRING:
         refuse(f"LIKE is for text, and {found.name} is {found.native}")
     matches = [like_condition(column(found.name), pattern, context["escape"]) for pattern in patterns]
-    matched = exp.and_(*matches) if every else exp.or_(*matches)
-    return check_column(context, found, exp.not_(matched) if expected else matched)
+    matched = every(*matches) if all_of_them else some(*matches)
+    return check_column(context, found, negated(matched) if expected else matched)
 
 
 _MAP = {**given.COLUMN, **given.MAP}

@@ -9,6 +9,7 @@ from typing import Any, Never
 
 from sqlglot import exp
 
+from gates.quality.logic import every, negated, some
 from gates.quality.metrics import Column, Failed, Finding, Kind, Metric, Schema, Values
 from gates.quality.result_format import ResultFormat
 from gates.quality.sql import both, column, is_nan, not_null
@@ -62,20 +63,20 @@ class Context:
         """The condition that a value is missing: NULL, and NaN where that is missing too."""
         null: exp.Expression = exp.Is(this=column(found.name), expression=exp.null())
         if self.pandas and found.kind is Kind.FLOAT:
-            return exp.or_(null, is_nan(column(found.name)))
+            return some(null, is_nan(column(found.name)))
         return null
 
     def present(self, found: Column) -> exp.Expression:
         """The condition that a value is there."""
         there = not_null(column(found.name))
         if self.pandas and found.kind is Kind.FLOAT:
-            return exp.and_(there, exp.not_(is_nan(column(found.name))))
+            return every(there, negated(is_nan(column(found.name))))
         return there
 
     def value(self, found: Column) -> exp.Expression:
         """The value, NULL where it is missing: for aggregates."""
         if self.pandas and found.kind is Kind.FLOAT:
-            return exp.Case().when(exp.not_(is_nan(column(found.name))), column(found.name))
+            return exp.Case().when(negated(is_nan(column(found.name))), column(found.name))
         return column(found.name)
 
     def within(self, *conditions: exp.Expression | None) -> exp.Expression | None:

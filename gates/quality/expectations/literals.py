@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 
 from sqlglot import exp
 
@@ -23,13 +23,14 @@ MAX_EXACT = 1e18
 
 def number_literal(value: float | Decimal, kind: Kind) -> exp.Expression:
     """A number for comparison with values of `kind`."""
-    if kind is Kind.FLOAT or not math.isfinite(value) or abs(value) > MAX_EXACT:
-        return literal(float(value))
+    number = float(value)
+    if kind is Kind.FLOAT or not math.isfinite(number) or abs(number) > MAX_EXACT:
+        return literal(number)
     exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     return literal(int(exact)) if exact == exact.to_integral_value() else literal(exact)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float | Decimal]:
     return isinstance(value, int | float | Decimal)
 
 
@@ -68,7 +69,7 @@ def _moment(value: Any, kind: Kind) -> date | datetime | None:
     moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)  # noqa: DTZ001
     if (kind is Kind.TIMESTAMP_TZ) != (moment.tzinfo is not None):
         return None
-    return moment if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    return moment if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def member_literal(value: Any, kind: Kind) -> exp.Expression:

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from gates.quality.expectations.context import NUMBERS, Context, refuse
+from gates.quality.expectations.context import NUMBERS, Context, NotJudgedError
+from gates.quality.logic import as_bit, negated
 from gates.quality.metrics import Column, Count, Kind
 from gates.quality.sql import column, literal
 
@@ -18,12 +19,8 @@ def numeric(context: Context, found: Column, what: str) -> exp.Expression:
     if found.kind in NUMBERS or found.kind is Kind.NULL:
         return context.value(found)
     if found.kind is Kind.BOOLEAN:
-        return (
-            exp.Case()
-            .when(column(found.name), exp.Literal.number(1))
-            .when(exp.not_(column(found.name)), exp.Literal.number(0))
-        )
-    refuse(f"cannot compute the {what} of {found.name}, which is {found.native}")
+        return as_bit(column(found.name))
+    raise NotJudgedError(f"cannot compute the {what} of {found.name}, which is {found.native}")
 
 
 def infinite(context: Context, found: Column) -> Count | None:
@@ -37,7 +34,7 @@ def finite_value(context: Context, found: Column, value: exp.Expression) -> exp.
     """`value`, NULL where it is infinite: engines fail on the spread of infinities."""
     if found.kind is not Kind.FLOAT or not context.pandas:
         return value
-    return exp.Case().when(exp.not_(_infinite(found)), value)
+    return exp.Case().when(negated(_infinite(found)), value)
 
 
 def _infinite(found: Column) -> exp.Expression:

@@ -10,6 +10,7 @@ from sqlglot import exp
 from gates.quality.expectations import arguments as given
 from gates.quality.expectations.context import NUMBERS, TIMES, Context
 from gates.quality.expectations.mapping import by_order, check_rows, not_judged_if_any
+from gates.quality.logic import as_bit
 from gates.quality.metrics import Column, Finding, Kind, Planned
 from gates.quality.sql import column
 
@@ -40,11 +41,7 @@ def _comparable(found: Column) -> exp.Expression | None:
     if found.kind in NUMBERS or found.kind in TIMES or found.kind is Kind.NULL:
         return column(found.name)
     if found.kind is Kind.BOOLEAN:
-        return (
-            exp.Case()
-            .when(column(found.name), exp.Literal.number(1))
-            .when(exp.not_(column(found.name)), exp.Literal.number(0))
-        )
+        return as_bit(column(found.name))
     return None
 
 

@@ -11,6 +11,7 @@ from gates.quality.expectations import arguments as given
 from gates.quality.expectations.context import NUMBERS, TIMES, Context
 from gates.quality.expectations.literals import member, member_literal
 from gates.quality.expectations.mapping import by_condition, check_rows, not_judged_if_any
+from gates.quality.logic import as_bit, compared, every, negated, some, surely
 from gates.quality.metrics import Column, Finding, Kind, Planned
 from gates.quality.sql import column
 
@@ -22,9 +23,9 @@ def _columns(context: Context) -> tuple[Column, Column]:
 def _considered(context: Context, pair: tuple[Column, Column]) -> exp.Expression | None:
     match context["ignore_row_if"]:
         case "both_values_are_missing":
-            return exp.or_(*(context.present(found) for found in pair))
+            return some(*(context.present(found) for found in pair))
         case "either_value_is_missing":
-            return exp.and_(*(context.present(found) for found in pair))
+            return every(*(context.present(found) for found in pair))
         case _:
             return None
 
@@ -53,11 +54,7 @@ def family(found: Column) -> str:
 def comparable(context: Context, found: Column) -> exp.Expression:
     """The value, NULL where missing; truth values as numbers."""
     if found.kind is Kind.BOOLEAN:
-        return (
-            exp.Case()
-            .when(column(found.name), exp.Literal.number(1))
-            .when(exp.not_(column(found.name)), exp.Literal.number(0))
-        )
+        return as_bit(column(found.name))
     return context.value(found)
 
 
@@ -66,43 +63,38 @@ def equal(context: Context, first: Column, second: Column) -> exp.Expression:
     if family(first) != family(second) and Kind.NULL not in (first.kind, second.kind):
         return exp.false()
     if first.kind is Kind.BOOLEAN and second.kind is Kind.BOOLEAN:
-        return exp.EQ(this=column(first.name), expression=column(second.name))
-    return exp.EQ(this=comparable(context, first), expression=comparable(context, second))
-
-
-def surely(condition: exp.Expression) -> exp.Expression:
-    """`condition`, false where it is neither true nor false."""
-    return condition if isinstance(condition, exp.Boolean) else exp.Coalesce(this=condition, expressions=[exp.false()])
+        return compared(exp.EQ, column(first.name), column(second.name))
+    return compared(exp.EQ, comparable(context, first), comparable(context, second))
 
 
 def plan_equal(context: Context) -> Planned:
     pair = _columns(context)
-    return _check(context, pair, exp.not_(surely(equal(context, *pair))))
+    return _check(context, pair, negated(surely(equal(context, *pair))))
 
 
 def plan_greater(context: Context) -> Planned | Finding:
     pair = first, second = _columns(context)
     if family(first) != family(second) and Kind.NULL not in (first.kind, second.kind):
-        both = exp.and_(context.present(first), context.present(second))
+        both = every(context.present(first), context.present(second))
         names = (first.name, second.name)
         return not_judged_if_any(context, both, names, f"{first.native} and {second.native} cannot be compared")
     sign = exp.GTE if context["or_equal"] else exp.GT
-    expected: exp.Expression = sign(this=comparable(context, first), expression=comparable(context, second))
+    expected: exp.Expression = compared(sign, comparable(context, first), comparable(context, second))
     if context["or_equal"]:
-        expected = exp.or_(expected, exp.and_(context.missing(first), context.missing(second)))
+        expected = some(expected, every(context.missing(first), context.missing(second)))
     # In SQL a comparison with NULL is neither expected nor unexpected; on pandas it is unexpected.
-    return _check(context, pair, exp.not_(surely(expected) if context.pandas else expected))
+    return _check(context, pair, negated(surely(expected) if context.pandas else expected))
 
 
 def plan_in_set(context: Context) -> Planned:
     pair = _columns(context)
     matches = [_is_pair(context, pair, values) for values in context["value_pairs_set"]]
-    expected = exp.or_(*matches) if matches else exp.false()
-    return _check(context, pair, exp.not_(surely(expected) if context.pandas else expected))
+    expected = some(*matches) if matches else exp.false()
+    return _check(context, pair, negated(surely(expected) if context.pandas else expected))
 
 
 def _is_pair(context: Context, pair: tuple[Column, Column], values: tuple[Any, Any]) -> exp.Expression:
-    return exp.and_(*(_is(context, found, value) for found, value in zip(pair, values, strict=True)))
+    return every(*(_is(context, found, value) for found, value in zip(pair, values, strict=True)))
 
 
 def _is(context: Context, found: Column, value: Any) -> exp.Expression:
@@ -111,7 +103,7 @@ def _is(context: Context, found: Column, value: Any) -> exp.Expression:
     wanted = member(value, found.kind)
     if wanted is None:
         return exp.false()
-    return exp.EQ(this=column(found.name), expression=member_literal(wanted, found.kind))
+    return compared(exp.EQ, column(found.name), member_literal(wanted, found.kind))
 
 
 PLANNERS: Mapping[str, tuple[Mapping[str, given.Field], Callable[[Context], Planned | Finding]]] = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gates.quality.expectations.arguments import PARAMETER
-from gates.quality.expectations.context import give_up, refuse
+from gates.quality.expectations.context import NotPlannedError, refuse
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_$]*")
 
@@ -31,4 +31,4 @@ def _value(reference: Mapping[str, Any], parameters: Mapping[str, Any]) -> Any:
         return parameters[name]
     if _NAME.fullmatch(name):
         refuse(f"No value found for {PARAMETER} {name}")
-    give_up(f"the parameter expression {name!r}")
+    raise NotPlannedError(f"the parameter expression {name!r}")

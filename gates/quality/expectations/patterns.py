@@ -45,7 +45,7 @@ def pattern_condition(context: Context, text: exp.Expression, pattern: str) -> e
             return matches(text.copy(), pattern)
         refuse(f"Invalid regular expression: {error}: {pattern}")
     except (Untranslatable, RecursionError, OverflowError) as error:
-        give_up(f"the regular expression {pattern!r} ({error or 'too complex'})")
+        give_up(f"the regular expression {pattern!r} ({error})")
 
 
 def like_condition(text: exp.Expression, pattern: str, escape: str | None) -> exp.Expression:

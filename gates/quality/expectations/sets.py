@@ -14,6 +14,7 @@ from gates.quality.expectations import arguments as given
 from gates.quality.expectations.aggregates import finding
 from gates.quality.expectations.context import Context, give_up, read, refuse
 from gates.quality.expectations.literals import is_in, member
+from gates.quality.logic import negated
 from gates.quality.metrics import Column, Distinct, Finding, Kind, Metric, Planned, Rows, ValueCounts, Values
 from gates.quality.sql import column
 
@@ -50,7 +51,7 @@ def _plan(context: Context, question: _Question) -> Planned:
     wanted = _different(context["value_set"])
     inside = is_in(column(found.name), wanted, found)
     others = Distinct(
-        keys=(context.value(found),), where=context.within(context.present(found), exp.not_(inside.copy()))
+        keys=(context.value(found),), where=context.within(context.present(found), negated(inside.copy()))
     )
     there = ValueCounts(argument=context.value(found), where=context.within(context.present(found), inside))
     needs: tuple[Metric, ...] = ((others,) if question.unexpected else ()) + ((there,) if question.missing else ())
@@ -60,7 +61,7 @@ def _plan(context: Context, question: _Question) -> Planned:
         missing = _missing(wanted, read(values, there), found) if question.missing else []
         if not count or context.format.partial_count == 0:
             return _finding(context, question, count, [], missing)
-        return _listed(context, found, others, lambda shown: _finding(context, question, count, shown, missing))
+        return _listed(found, others, lambda shown: _finding(context, question, count, shown, missing))
 
     return Planned(needs=needs, then=judge)
 
@@ -87,7 +88,7 @@ def _key(value: Any) -> Any:
     return value
 
 
-def _listed(context: Context, found: Column, others: Distinct, finish: Callable[[list[Any]], Finding]) -> Planned:
+def _listed(found: Column, others: Distinct, finish: Callable[[list[Any]], Finding]) -> Planned:
     """The unexpected values in order; where there are too many, some of them."""
     counted = ValueCounts(argument=others.keys[0], where=others.where, limit=MAX_COUNTED)
 

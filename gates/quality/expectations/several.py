@@ -13,7 +13,8 @@ from gates.quality.expectations import arguments as given
 from gates.quality.expectations.context import NUMBERS, Context, give_up
 from gates.quality.expectations.literals import number_literal
 from gates.quality.expectations.mapping import RowCheck, by_condition, by_duplicates, check_rows, not_judged_if_any
-from gates.quality.expectations.pairs import comparable, equal, surely
+from gates.quality.expectations.pairs import comparable, equal
+from gates.quality.logic import compared, every, negated, some, surely
 from gates.quality.metrics import Column, Finding, Kind, Planned
 
 
@@ -24,9 +25,9 @@ def _columns(context: Context) -> list[Column]:
 def _considered(context: Context, columns: Sequence[Column]) -> exp.Expression | None:
     match context["ignore_row_if"]:
         case "all_values_are_missing":
-            return exp.or_(*(context.present(found) for found in columns))
+            return some(*(context.present(found) for found in columns))
         case "any_value_is_missing":
-            return exp.and_(*(context.present(found) for found in columns))
+            return every(*(context.present(found) for found in columns))
         case _:
             return None
 
@@ -49,7 +50,7 @@ def plan_compound_unique(context: Context) -> Planned:
         give_up("uniqueness of nested values")
     names = [found.name for found in columns]
     # In SQL combinations with a NULL are equal to none; on pandas missing values are equal to each other.
-    complete = None if context.pandas else exp.and_(*(context.present(found) for found in columns))
+    complete = None if context.pandas else every(*(context.present(found) for found in columns))
     check: RowCheck = by_duplicates(
         context,
         [context.value(found) for found in columns],
@@ -64,18 +65,18 @@ def plan_compound_unique(context: Context) -> Planned:
 def plan_unique_within(context: Context) -> Planned:
     columns = _columns(context)
     same = [_same(context, first, second) for first, second in combinations(columns, 2)]
-    return _check(context, columns, surely(exp.or_(*same)))
+    return _check(context, columns, surely(some(*same)))
 
 
 def plan_equal(context: Context) -> Planned:
     columns = _columns(context)
     same = [surely(_same(context, columns[0], other)) for other in columns[1:]]
-    return _check(context, columns, exp.not_(exp.and_(*same)))
+    return _check(context, columns, negated(every(*same)))
 
 
 def _same(context: Context, first: Column, second: Column) -> exp.Expression:
     """Whether two values are equal, or both missing."""
-    return exp.or_(equal(context, first, second), exp.and_(context.missing(first), context.missing(second)))
+    return some(equal(context, first, second), every(context.missing(first), context.missing(second)))
 
 
 def plan_sum(context: Context) -> Planned | Finding:
@@ -87,9 +88,9 @@ def plan_sum(context: Context) -> Planned | Finding:
             return not_judged_if_any(context, _considered(context, columns), names, why)
     total = reduce(lambda left, right: exp.Add(this=left, expression=right), (_summand(context, f) for f in columns))
     kind = Kind.FLOAT if any(found.kind is Kind.FLOAT for found in columns) else Kind.DECIMAL
-    expected = exp.EQ(this=exp.paren(total), expression=number_literal(context["sum_total"], kind))
+    expected = compared(exp.EQ, exp.paren(total), number_literal(context["sum_total"], kind))
     # In SQL a sum with NULL is neither expected nor unexpected; on pandas it is unexpected.
-    return _check(context, columns, exp.not_(surely(expected) if context.pandas else expected))
+    return _check(context, columns, negated(surely(expected) if context.pandas else expected))
 
 
 def _summand(context: Context, found: Column) -> exp.Expression:

@@ -11,6 +11,7 @@ from gates.quality.expectations.columns import check_column
 from gates.quality.expectations.context import Context, read
 from gates.quality.expectations.mapping import not_judged_if_any
 from gates.quality.expectations.numbers import as_float, finite_value, infinite, numeric
+from gates.quality.logic import compared, some
 from gates.quality.metrics import Aggregate, Column, Finding, Kind, Metric, Planned, Quantiles, Values
 from gates.quality.sql import epoch, literal
 
@@ -33,7 +34,7 @@ def plan_z_scores(context: Context) -> Planned | Finding:
         )
         if both_sides:
             score = exp.Abs(this=score)
-        return exp.GTE(this=score, expression=literal(abs(threshold) if both_sides else threshold))
+        return compared(exp.GTE, score, literal(abs(threshold) if both_sides else threshold))
 
     return _by_deviation(context, found, value, unexpected)
 
@@ -50,9 +51,9 @@ def plan_outliers(context: Context) -> Planned | Finding:
     def unexpected(mean: float, deviation: float) -> exp.Expression:
         reach = multiplier * deviation
         if reach <= 0:
-            return exp.NEQ(this=_double(value), expression=literal(mean))
+            return compared(exp.NEQ, _double(value), literal(mean))
         distance = exp.Abs(this=exp.paren(exp.Sub(this=_double(value), expression=literal(mean))))
-        return exp.GTE(this=distance, expression=literal(reach))
+        return compared(exp.GTE, distance, literal(reach))
 
     return _by_deviation(context, found, value, unexpected, zero_counts=True)
 
@@ -93,9 +94,9 @@ def _by_quartiles(context: Context, found: Column, value: exp.Expression, multip
         return check_column(
             context,
             found,
-            exp.or_(
-                exp.LT(this=_double(value), expression=literal(low - reach)),
-                exp.GT(this=_double(value), expression=literal(high + reach)),
+            some(
+                compared(exp.LT, _double(value), literal(low - reach)),
+                compared(exp.GT, _double(value), literal(high + reach)),
             ),
         )
 
