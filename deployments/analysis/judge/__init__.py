@@ -3,7 +3,7 @@
 `start(policy)` makes a state, `update(state, interval)` feeds it one interval, `verdict(state)` says what follows.
 """
 
-from deployments.analysis.judge.core import start, update
+from deployments.analysis.judge.core import State, start, update
 from deployments.analysis.judge.decide import verdict
 from deployments.analysis.judge.model import (
     Evidence,
@@ -15,7 +15,6 @@ from deployments.analysis.judge.model import (
     Observation,
     Pairing,
     Side,
-    State,
     Worse,
     default_policy,
 )

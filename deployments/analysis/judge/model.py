@@ -65,8 +65,9 @@ class MetricPolicy:
     required before PASS; FAIL needs none, because its error is bounded from the first event on.
     `share`: the canary's part of the traffic, 0 to 1, where an interval does not say it (only for counts).
     `slo_index`: for histograms, buckets from this index on are too slow; None tests several tails of the distribution.
+    `share_from`: a ratio or histogram whose totals give that share instead.
     `thin_s`: a gauge's values nearer than this to the last used one are left out: neighbours that resemble each
-    other would count as evidence twice.
+    other would count as evidence twice. None finds out from the values how far apart they must be; 0 uses all.
     `weight`: this metric's part of alpha, relative to the others.
     """
 
@@ -79,10 +80,11 @@ class MetricPolicy:
     worse: Worse = Worse.HIGHER
     slo_index: int | None = None
     share: float | None = None
+    share_from: str | None = None
     pairing: Pairing = Pairing.AUTO
     min_total: int | None = None
     min_intervals: int | None = None
-    thin_s: float = 0.0
+    thin_s: float | None = None
     weight: float = 1.0
 
 
@@ -127,23 +129,14 @@ class Interval:
     """All observations that belong to one moment `t` (seconds, any origin), in any order.
 
     Intervals come in increasing `t`; those before the canary's first observation are history. `share` is the
-    canary's part of the traffic in this interval, None if it is not known.
+    canary's part of the traffic in this interval, None if it is not known. `length_s`: how long the interval was;
+    None: since the one before, and a much longer step of `t` than usual is taken for missing data.
     """
 
     t: float
     observations: tuple[Observation, ...]
     share: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What the judge remembers. Made by `start`, changed by `update`; the inside is the judge's own."""
-
-    policy: JudgePolicy
-    metrics: Mapping[str, object]
-    t: float | None = None
-    faults: tuple[str, ...] = ()
-    fault_count: int = 0
+    length_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,46 @@
+"""Events without totals: evidence from the canary's part of them, given its part of the traffic. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from deployments.analysis.judge.ratio import ODDS, ODDS_PRIOR
+from deployments.analysis.judge.tables import binomial
+from deployments.analysis.judge.wealth import Wealth, begin
+
+_WAY = (1.0, 0.6, 1.5)  # powers of the margin's factor that bets on safety stand below it: 1 is at the tolerated
+_WAY_PRIOR = (0.55, 0.2, 0.2, 0.05)
+
+
+class CountTest(NamedTuple):
+    """Both E-processes of one metric that counts events, and how many were expected in the canary."""
+
+    harm: Wealth
+    safety: Wealth
+    expected: float
+
+
+def begin_count() -> CountTest:
+    """No evidence."""
+    return CountTest(begin(ODDS_PRIOR), begin(_WAY_PRIOR), 0.0)
+
+
+def step_count(
+    test: CountTest, a: int, b: int, share: float, *, tolerated: float, margin: float, goal: float
+) -> CountTest:
+    """The test after an interval with `a` events in the canary, which had `share` of the traffic, and `b` beside it.
+
+    `tolerated` and `margin` are factors on the rate per unit of traffic; `margin` is the larger.
+    """
+    if not 0.0 < share < 1.0:
+        return test
+    below = [(tolerated / margin) ** way for way in _WAY]
+    return CountTest(
+        binomial(test.harm, ODDS_PRIOR, ODDS, (a, b, _part(share, tolerated)), goal),
+        binomial(test.safety, _WAY_PRIOR, below, (a, b, _part(share, margin)), -1.0),
+        test.expected + (a + b) * share,
+    )
+
+
+def _part(share: float, factor: float) -> float:
+    return share * factor / (share * factor + 1.0 - share)

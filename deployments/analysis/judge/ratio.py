@@ -1,0 +1,99 @@
+"""Bad of total: evidence of harm and of safety from (bad, total) of both arms, interval by interval. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from deployments.analysis.judge.tables import against, conditional, nearest
+from deployments.analysis.judge.wealth import Wealth, begin, grow
+
+# Bets on harm: the odds of a bad event in the canary over what is tolerated, and how the first money is spread over
+# them (cash last). Chosen so that the time to an abort is short from 1.5 to 30 times, not best at any one.
+ODDS = (1.5, 2.2, 4.0, 10.0, 30.0)
+ODDS_PRIOR = (0.15, 0.28, 0.25, 0.20, 0.07, 0.05)
+# Bets on safety: the canary's rate as a part of the way from the baseline's rate to the margin, 0 at the baseline.
+_WAY = (-0.5, 0.0, 0.4)
+_WAY_PRIOR = (0.2, 0.5, 0.25, 0.05)
+_FEW = 24.0  # up to so many outcomes the conditional bet is cheap
+_MEMORY = 400.0  # bad baseline events that the estimate of the baseline's rate rests on; older ones fade
+
+
+class Line(NamedTuple):
+    """A boundary between hypotheses: canary rate = `increase` + `factor` * baseline rate."""
+
+    factor: float
+    increase: float
+
+
+class RatioTest(NamedTuple):
+    """Both E-processes of one bad-of-total metric, and the baseline's past (`bad` of `total`, fading)."""
+
+    harm: Wealth
+    safety: Wealth
+    bad: float
+    total: float
+
+
+def begin_ratio() -> RatioTest:
+    """No evidence, no past."""
+    return RatioTest(begin(ODDS_PRIOR), begin(_WAY_PRIOR), 0.0, 0.0)
+
+
+def learn(test: RatioTest, bad: float, total: float) -> RatioTest:
+    """The test with more of the baseline's past: history, or an interval that the canary had no part in."""
+    bad, total = test.bad + bad, test.total + total
+    if bad > _MEMORY:
+        bad, total = _MEMORY, total * _MEMORY / bad
+    return RatioTest(test.harm, test.safety, bad, total)
+
+
+def step(
+    test: RatioTest, table: tuple[int, int, int, int], tolerated: Line, margin: Line, goal: float, *, exact: bool = True
+) -> RatioTest:
+    """The test after one interval's table (m, n, a, b): `a` of `m` events of the canary bad, `b` of `n` of the baseline.
+
+    `goal`: the log E-value of harm that decides. `exact` False spares the conditional bet, for tests that are averaged.
+    """
+    m, n, a, b = table
+    if not m or not n:
+        return learn(test, b, n)
+    harm, safety = test.harm, test.safety
+    rate = (test.bad + 0.5) / (test.total + 1.0)
+    equal = tolerated.factor == 1.0 and tolerated.increase == 0.0
+    if equal and exact and _cheap(m, n, rate if test.total else 0.5):
+        harm = conditional(harm, ODDS_PRIOR, ODDS, table, goal)
+    elif test.total:
+        harm = grow(harm, ODDS_PRIOR, _harm(table, rate, tolerated), a + b)
+    if test.total:
+        safety = grow(safety, _WAY_PRIOR, _safety(table, rate, margin), 0.0)
+    return learn(RatioTest(harm, safety, test.bad, test.total), b, n)
+
+
+def _cheap(m: int, n: int, rate: float) -> bool:
+    expected = (m + n) * rate
+    return min(m, n, expected + 4.0 * math.sqrt(expected)) <= _FEW
+
+
+def _harm(table: tuple[int, int, int, int], rate: float, line: Line) -> list[float]:
+    m, n, a, b = table
+    tolerated = line.increase + line.factor * rate
+    if tolerated >= 1.0:
+        return [0.0] * len(ODDS)
+    share, odds, factors = m / (m + n), tolerated / (1.0 - tolerated), []
+    for odd in ODDS:
+        bet = odds * odd / (1.0 + odds * odd)
+        p = nearest(share, bet, rate, line.factor, line.increase)
+        factors.append(against(m, n, a, b, bet, rate, p, line.increase + line.factor * p))
+    return factors
+
+
+def _safety(table: tuple[int, int, int, int], rate: float, line: Line) -> list[float]:
+    m, n, a, b = table
+    share, limit = m / (m + n), min(line.increase + line.factor * rate, 1.0 - 1e-9)
+    log_ratio, factors = math.log(limit / rate), []
+    for way in _WAY:
+        bet = rate * math.exp(way * log_ratio) if log_ratio > 0.0 else rate
+        p = nearest(share, bet, rate, line.factor, line.increase)
+        factors.append(against(m, n, a, b, bet, rate, p, line.increase + line.factor * p))
+    return factors

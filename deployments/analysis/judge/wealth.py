@@ -1,0 +1,56 @@
+"""Wealth from betting against a null hypothesis: E-processes as mixtures of bets. Pure.
+
+An E-value is what one unit of money has become after bets that, were the null true, would not pay on average. It is
+1/alpha or more with a chance of at most alpha, however often one looks (Ville's inequality). Several bets are made
+side by side; which part of the money each gets may depend on the past only. A part stays in cash, and a little is
+shared out anew after every event, so that a canary that turns bad late is still seen soon.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_SHARED = 0.01  # of the wealth, shared out anew for every event seen
+
+
+class Wealth(NamedTuple):
+    """`log_e`: natural logarithm of the wealth. `parts`: how it is spread over the bets, cash last; they sum to 1."""
+
+    log_e: float
+    parts: tuple[float, ...]
+
+
+def begin(prior: tuple[float, ...]) -> Wealth:
+    """One unit of money spread as `prior` says; the last part is cash."""
+    return Wealth(0.0, prior)
+
+
+def grow(wealth: Wealth, prior: tuple[float, ...], factors: Sequence[float], events: float) -> Wealth:
+    """The wealth after each bet has paid exp(`factors`) for its part; `events` (>= 0) paces the sharing out."""
+    highest = max(0.0, *factors)
+    exp = math.exp
+    grown = [part * exp(factor - highest) for part, factor in zip(wealth.parts, factors, strict=False)]
+    grown.append(wealth.parts[-1] * exp(-highest))
+    total = math.fsum(grown)
+    return Wealth(wealth.log_e + highest + math.log(total), _spread(grown, total, prior, events))
+
+
+def settle(log_e: float, grown: Sequence[float], prior: tuple[float, ...], events: float) -> Wealth:
+    """Wealth of `log_e` spread in proportion to `grown`, for bets that were settled elsewhere."""
+    return Wealth(log_e, _spread(grown, math.fsum(grown), prior, events))
+
+
+def _spread(grown: Sequence[float], total: float, prior: tuple[float, ...], events: float) -> tuple[float, ...]:
+    kept = (1.0 - _SHARED) ** min(events, 1000.0)
+    fresh, scale = 1.0 - kept, kept / total
+    return tuple([part * scale + fresh * first for part, first in zip(grown, prior, strict=True)])
+
+
+def log_mean(values: Sequence[float]) -> float:
+    """The logarithm of the mean of exp(values): the average of E-values is an E-value. Of nothing: 0."""
+    if not values:
+        return 0.0
+    highest = max(values)
+    return highest + math.log(math.fsum(math.exp(value - highest) for value in values) / len(values))
