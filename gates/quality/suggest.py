@@ -91,8 +91,8 @@ def _asked(column: Column) -> _Asked:
 
 def _missing(column: Column) -> exp.Expression:
     """NULL, and NaN, which is missing for whoever validates files with pandas."""
-    null: exp.Expression = exp.Is(this=named(column.name), expression=exp.null())
-    return exp.or_(null, is_nan(named(column.name))) if column.kind is Kind.FLOAT else null
+    null = exp.Is(this=named(column.name), expression=exp.null())
+    return exp.Or(this=null, expression=is_nan(named(column.name))) if column.kind is Kind.FLOAT else null
 
 
 def _table(schema: Schema, rows: int) -> Iterator[Entry]:
