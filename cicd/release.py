@@ -14,19 +14,13 @@ from pathlib import Path
 from types import FrameType
 
 from cicd.cli.context import App, say
-from cicd.config.model import AnalysisConfig, Config, ServiceConfig
+from cicd.config.model import Config, ServiceConfig
+from cicd.release_analysis import build_analysis, build_pods, soak_names, step_names
 from cicd.release_target import Acting, build_acting, build_lock
-from deployments.analysis.openmetrics import OpenMetricsSource
-from deployments.analysis.ports import Arm, MetricSource
-from deployments.analysis.prometheus import PrometheusSource
-from deployments.analysis.run import AnalysisByRole, StepAnalysis, ThresholdMetric
-from deployments.analysis.selector import parse_selector, render
-from deployments.analysis.threshold import ThresholdPolicy
 from deployments.cluster.lease import LeaseLock
 from deployments.gitops.edit import parse_key
 from deployments.gitops.lock import GitLock
 from deployments.gitops.repository import GitOpsRepository, open_repository
-from deployments.kubernetes import KubernetesPods
 from deployments.release.engine import Engine
 from deployments.release.model import ReleaseRequest, Settings
 from deployments.release.status import Standing, Status, describe_facts
@@ -35,10 +29,8 @@ from headgate.clock import Clock, parse_timestamp
 from headgate.errors import ConfigError, HeadgateError
 from headgate.exit_codes import ExitCode
 from headgate.git import Git, is_sha
-from headgate.http import HttpClient, RetryPolicy
 from observability.events import DeliveryEvent
 
-_SCRAPE_TIMEOUT_S = 5.0
 _SCP_LIKE = re.compile(r"[^/:\s]+:(?!//).+")
 
 
@@ -93,7 +85,7 @@ def _connect(
     stack: ExitStack,
     environ: Mapping[str, str] | None,
 ) -> Connected:
-    analysis = build_analysis(app.config, settings, app.root, app.clock, stack)
+    analysis = build_analysis(app, service, environment, settings, stack)
     acting = build_acting(settings, app.root, app.clock, stack, environ)
     store = stack.enter_context(open_store(app, service, environment))
     lock = build_lock(settings, (service, environment), store.git, app.root, app.clock, stack)
@@ -118,9 +110,9 @@ def _connect(
 def _check(acting: Acting, app: App, settings: ServiceConfig) -> None:
     """What must be allowed before anything is written: acting, and reading the evidence."""
     acting.check()
-    names = {*_step_names(settings), *_soak_names(settings)}
+    names = {*step_names(settings), *soak_names(settings)}
     if any(app.config.analysis[name].source == "openmetrics" for name in names):
-        with closing(_pods(settings, app.root)) as pods:
+        with closing(build_pods(settings, app.root)) as pods:
             pods.pods("headgate-probe")  # a version that no pod has: the right is asked for, nothing is fetched
 
 
@@ -156,77 +148,6 @@ def build_settings(config: ServiceConfig) -> Settings:
         deadline_s=config.deadline_s,
         poll_s=config.poll_s,
     )
-
-
-def build_analysis(
-    config: Config, settings: ServiceConfig, root: Path, clock: Clock, stack: ExitStack
-) -> AnalysisByRole:
-    """The analysis of a service's steps; selectors are checked here, before anything begins.
-
-    Connections are closed with `stack`.
-    """
-    return AnalysisByRole(
-        steps=StepAnalysis(
-            tuple(_metric(name, config.analysis[name], settings, root, clock, stack) for name in _step_names(settings))
-        ),
-        soak=StepAnalysis(
-            tuple(_metric(name, config.analysis[name], settings, root, clock, stack) for name in _soak_names(settings))
-        ),
-    )
-
-
-def _step_names(settings: ServiceConfig) -> tuple[str, ...]:
-    strategy = settings.strategy.canary or settings.strategy.blue_green
-    return strategy.analysis if strategy else ()
-
-
-def _soak_names(settings: ServiceConfig) -> tuple[str, ...]:
-    # Without a soak of its own the version is judged by its steps' metrics where it has all the traffic already.
-    return (settings.strategy.blue_green.soak if settings.strategy.blue_green else ()) or _step_names(settings)
-
-
-def _pods(settings: ServiceConfig, root: Path) -> KubernetesPods:
-    cluster = settings.kubernetes
-    return KubernetesPods(
-        namespace=cluster.namespace,
-        kubeconfig=str(root / cluster.kubeconfig) if cluster.kubeconfig else None,
-        context=cluster.context,
-    )
-
-
-def _metric(
-    name: str, config: AnalysisConfig, settings: ServiceConfig, root: Path, clock: Clock, stack: ExitStack
-) -> ThresholdMetric:
-    for selector in (config.errors, config.total):
-        parse_selector(render(selector, Arm(hash="0", role="canary").placeholders))
-    policy = ThresholdPolicy(
-        name=name,
-        max_ratio=config.max_ratio,
-        min_total=config.min_total,
-        interval_s=config.interval_s,
-        count=config.count,
-        failure_limit=config.failure_limit,
-        inconclusive_limit=config.inconclusive_limit,
-        consecutive_error_limit=config.consecutive_error_limit,
-    )
-    return ThresholdMetric(policy=policy, source=_source(config, settings, root, clock, stack))
-
-
-def _source(
-    config: AnalysisConfig, settings: ServiceConfig, root: Path, clock: Clock, stack: ExitStack
-) -> MetricSource:
-    retry = RetryPolicy(attempts=2, base_s=0.2, max_s=1.0)
-
-    def client(url: str) -> HttpClient:
-        made = HttpClient(url, timeout_s=_SCRAPE_TIMEOUT_S, clock=clock, retry=retry)
-        stack.callback(made.close)
-        return made
-
-    if config.source == "prometheus":
-        return PrometheusSource(errors=config.errors, total=config.total, http=client(config.url or ""))
-    pods = _pods(settings, root)
-    stack.callback(pods.close)
-    return OpenMetricsSource(errors=config.errors, total=config.total, pods=pods, connect=client)
 
 
 def repository_url(repo: str, root: Path) -> str:

@@ -8,16 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$", max_length=63)]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+from cicd.config.analysis import AnalysisConfig
+from cicd.config.section import Name, Section, Url
 
 
 class ForgeConfig(Section):
@@ -191,6 +185,10 @@ class CanaryConfig(Section):
     """Weights that are expected in the Rollout's steps; empty: whatever the Rollout says."""
     max_step_s: float = Field(default=1800.0, gt=0)
     """A step that is neither passed nor failed by then is INCONCLUSIVE and the release is aborted."""
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    """The chance, over all tested metrics and all steps together, that a version no worse than tolerated is aborted."""
+    beta: float = Field(default=0.05, gt=0, lt=1)
+    """The chance that a version worse than the margin of a tested metric passes a step."""
 
 
 class BlueGreenConfig(Section):
@@ -202,6 +200,10 @@ class BlueGreenConfig(Section):
     """Analysis of the active version after the switch, while the old colour still stands."""
     max_step_s: float = Field(default=1800.0, gt=0)
     """An analysis that has neither passed nor failed by then is INCONCLUSIVE and the release is aborted."""
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    """The chance, over all tested metrics and all steps together, that a version no worse than tolerated is aborted."""
+    beta: float = Field(default=0.05, gt=0, lt=1)
+    """The chance that a version worse than the margin of a tested metric passes a step."""
 
 
 class StrategyConfig(Section):
@@ -256,39 +258,6 @@ class DeployConfig(Section):
     jenkins: JenkinsConfig | None = None
     environments: dict[Name, EnvironmentConfig]
     """Environments by name."""
-
-
-class AnalysisConfig(Section):
-    """A metric that decides a rollout step."""
-
-    source: Literal["prometheus", "openmetrics"]
-    """`openmetrics` scrapes the pods themselves, `prometheus` asks a server (its URL in `url`)."""
-    url: Url | None = None
-    """Base URL of the Prometheus server."""
-    errors: str
-    """Counter of bad events; a selector such as `http_requests_total{status=~"5.."}`; `{{hash}}` and `{{role}}` are filled in."""
-    total: str
-    """Counter of all events, written the same way."""
-    max_ratio: float = Field(ge=0, le=1)
-    """A measurement passes when errors / total over the interval is at most this."""
-    min_total: int = Field(default=50, ge=1)
-    """Fewer events than this in an interval make the measurement INCONCLUSIVE."""
-    interval_s: float = Field(default=60.0, gt=0)
-    """Length of one measurement."""
-    count: int = Field(default=5, ge=1)
-    """Measurements that must pass."""
-    failure_limit: int = Field(default=0, ge=0)
-    """More failed measurements than this fail the analysis."""
-    inconclusive_limit: int = Field(default=3, ge=0)
-    """More measurements without enough events than this end the analysis INCONCLUSIVE."""
-    consecutive_error_limit: int = Field(default=4, ge=0)
-    """More failed queries in a row than this end the analysis in ERROR."""
-
-    @model_validator(mode="after")
-    def _prometheus_needs_url(self) -> AnalysisConfig:
-        if self.source == "prometheus" and self.url is None:
-            raise ValueError("source prometheus needs url")
-        return self
 
 
 class ObservabilityConfig(Section):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from cicd.config.model import AnalysisConfig, ForgeConfig, JenkinsConfig, ServiceConfig
+from cicd.config.analysis import AnalysisConfig
+from cicd.config.model import ForgeConfig, JenkinsConfig, ServiceConfig
 from cicd.doctor.checks import Step, Unknown
 from headgate.errors import AuthenticationError, ConfigError, NotFoundError, ServerFaultError
 from headgate.http import HttpClient, RetryPolicy

@@ -8,6 +8,7 @@ Unlike Argo Rollouts, nothing that is missing ever counts as passed.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from deployments.analysis.counts import Counts, NoData
 from gates.verdict import Measurement, Outcome, Verdict
@@ -25,6 +26,25 @@ class ThresholdPolicy:
     failure_limit: int = 0
     inconclusive_limit: int = 3
     consecutive_error_limit: int = 4
+
+
+class Limits(Protocol):
+    """How many measurements decide; Argo Rollouts' words."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def failure_limit(self) -> int: ...
+
+    @property
+    def inconclusive_limit(self) -> int: ...
+
+    @property
+    def consecutive_error_limit(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +74,11 @@ def update(
     """The state after one more interval of `window_s` seconds. `role` names the arm in messages."""
     number = len(state.measurements) + 1
     leaf = measure(interval, policy, role=role, window_s=window_s or policy.interval_s, number=number)
+    return add(state, leaf)
+
+
+def add(state: State, leaf: Verdict) -> State:
+    """The state after one more measurement."""
     state = replace(state, measurements=(*state.measurements, leaf))
     if leaf.outcome is Outcome.ERROR:
         return replace(state, errors_in_a_row=state.errors_in_a_row + 1)
@@ -65,7 +90,7 @@ def update(
     return replace(state, inconclusive=state.inconclusive + 1)
 
 
-def verdict(state: State, policy: ThresholdPolicy) -> Verdict | None:
+def verdict(state: State, policy: Limits) -> Verdict | None:
     """The verdict on the metric, None while it is open. Failures are looked at first, passes last."""
     if state.failed > policy.failure_limit:
         worst = max((leaf for leaf in state.measurements if leaf.outcome is Outcome.FAIL), key=_observed)
@@ -112,9 +137,7 @@ def measure(interval: Interval, policy: ThresholdPolicy, *, role: str, window_s:
     return Verdict(name=name, outcome=Outcome.PASS if holds else Outcome.FAIL, message=text, measurement=measurement)
 
 
-def _node(
-    state: State, policy: ThresholdPolicy, outcome: Outcome, message: str, measurement: Measurement | None
-) -> Verdict:
+def _node(state: State, policy: Limits, outcome: Outcome, message: str, measurement: Measurement | None) -> Verdict:
     return Verdict(
         name=policy.name, outcome=outcome, message=message, measurement=measurement, children=state.measurements
     )

@@ -247,4 +247,5 @@ def _subject(key: StepKey, snapshot: Snapshot) -> Subject:
     """Which arm is judged. After a switch the old version gets no traffic, so there is nothing beside the new one."""
     stable_role = "active" if key.role == "preview" else "stable"
     baseline = Arm(hash=snapshot.stable, role=stable_role) if key.role != "active" and snapshot.stable else None
-    return Subject(arm=Arm(hash=key.version, role=key.role), baseline=baseline, step=key.step)
+    weight = snapshot.weight if key.role == "canary" else None
+    return Subject(arm=Arm(hash=key.version, role=key.role, weight=weight), baseline=baseline, step=key.step)

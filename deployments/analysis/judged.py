@@ -1,0 +1,194 @@
+"""A metric of a step under the judge: fed at its intervals, FAIL as soon as harm is proven, PASS when safety is.
+
+Evidence of harm is kept over all steps of a version, so that the chance of a false abort is bounded for the whole
+release. Evidence of safety is gathered anew at each step: a weight is passed on what was seen at that weight. A look
+that gave no data makes the step begin anew as well; nothing is promoted on a step with a hole in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from deployments.analysis.arms import Baseline
+from deployments.analysis.counts import NoData
+from deployments.analysis.feeds import Feed, Row
+from deployments.analysis.judge import (
+    Evidence,
+    Interval,
+    JudgePolicy,
+    JudgeVerdict,
+    Observation,
+    Side,
+    State,
+    start,
+    update,
+    verdict,
+)
+from deployments.analysis.ports import Subject
+from deployments.analysis.recording import Recording
+from deployments.analysis.threshold import QueryError
+from deployments.analysis.wording import evidence_lines
+from gates.verdict import Measurement, Outcome, Verdict
+
+Record = Callable[[str, Subject, Recording, JudgeVerdict], str]
+"""Keeps the evidence of a verdict (metric, subject, what was seen, the verdict) and says where."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedPolicy:
+    """How one metric is judged in a release. `judge` holds this one metric and its part of alpha."""
+
+    judge: JudgePolicy
+    interval_s: float
+    baseline: Baseline = Baseline.STABLE
+    inconclusive_limit: int = 3
+    consecutive_error_limit: int = 4
+
+    @property
+    def name(self) -> str:
+        """The metric's name."""
+        return self.judge.metrics[0].name
+
+
+@dataclass(slots=True, kw_only=True)
+class _Evidence:
+    """The judge's state with what it was fed."""
+
+    state: State
+    intervals: list[Interval] = field(default_factory=list)
+
+    def add(self, interval: Interval) -> None:
+        self.state = update(self.state, interval)
+        self.intervals.append(interval)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Step:
+    """Where a step stands."""
+
+    subject: Subject
+    evidence: _Evidence
+    decided: Verdict | None = None
+    at: datetime | None = None
+    since: datetime | None = None
+    holes: int = 0
+    errors_in_a_row: int = 0
+
+
+class JudgedMetric:
+    """Implements `run.StepMetric`."""
+
+    def __init__(self, *, policy: JudgedPolicy, feed: Feed, record: Record | None = None) -> None:
+        self._policy, self._feed, self._record = policy, feed, record
+        self._step: _Step | None = None
+        self._release: tuple[tuple[str, str], _Evidence] | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name in the configuration."""
+        return self._policy.name
+
+    def look(self, subject: Subject, now: datetime) -> Verdict | None:
+        """See `ports.Analysis`."""
+        step = self._step
+        if step is None or subject != step.subject:
+            step = self._step = _Step(subject=subject, evidence=self._fresh())
+        elapsed_s = (now - step.at).total_seconds() if step.at else None
+        if step.decided is not None or (elapsed_s is not None and elapsed_s < self._policy.interval_s):
+            return step.decided
+        rows = self._feed.rows(subject, step.since, now)
+        first, step.at = step.at is None, now
+        if isinstance(rows, tuple):
+            step.since, step.errors_in_a_row = now, 0
+            step.decided = self._judge(step, rows, subject)
+        elif isinstance(rows, QueryError) or not first:
+            step.decided = self._hole(step, rows, now)
+        return step.decided
+
+    def _judge(self, step: _Step, rows: tuple[Row, ...], subject: Subject) -> Verdict | None:
+        release = self._of_release(subject)
+        for row in rows:
+            interval = Interval(t=row.t, observations=row.observations, share=_share(subject, self._policy.baseline))
+            for evidence in (release, step.evidence):
+                evidence.add(interval)
+            harm = verdict(release.state)
+            if harm.outcome is Outcome.FAIL:
+                return self._decided(subject, release, harm)
+            found = verdict(step.evidence.state)
+            # Harm is the release's to prove: a second test at each step would be a second chance of a false abort.
+            if found.outcome in {Outcome.PASS, Outcome.ERROR}:
+                return self._decided(subject, step.evidence, found)
+        return None
+
+    def _hole(self, step: _Step, why: NoData | QueryError, now: datetime) -> Verdict | None:
+        """A look without data: the step's evidence is gathered anew, and too many of them end it."""
+        policy = self._policy
+        fault = Observation(metric=self.name, side=Side.CANARY, fault=why.why)
+        self._of_release(step.subject).add(Interval(t=now.timestamp(), observations=(fault,)))
+        step.evidence = self._fresh()
+        if isinstance(why, QueryError):
+            step.errors_in_a_row += 1
+            if step.errors_in_a_row <= policy.consecutive_error_limit:
+                return None
+            text = f"{step.errors_in_a_row} measurements in a row failed, the last with: {why.why}"
+            return Verdict(name=self.name, outcome=Outcome.ERROR, message=text)
+        step.errors_in_a_row, step.holes = 0, step.holes + 1
+        if step.holes <= policy.inconclusive_limit:
+            return None
+        text = f"{step.holes} measurements said nothing, the last: no data: {why.why}"
+        return Verdict(name=self.name, outcome=Outcome.INCONCLUSIVE, message=text)
+
+    def _decided(self, subject: Subject, evidence: _Evidence, found: JudgeVerdict) -> Verdict:
+        recording = Recording(policy=self._policy.judge, intervals=tuple(evidence.intervals))
+        kept = self._record(self.name, subject, recording, found) if self._record else ""
+        node = judged_verdict(found, self._policy)
+        return replace(node, details=(*node.details, f"evidence: {kept}")) if kept else node
+
+    def _of_release(self, subject: Subject) -> _Evidence:
+        """The evidence of harm over all steps of this version in this role."""
+        key = (subject.arm.hash, subject.arm.role)
+        if self._release is None or self._release[0] != key:
+            self._release = (key, self._fresh())
+        return self._release[1]
+
+    def _fresh(self) -> _Evidence:
+        return _Evidence(state=start(self._policy.judge))
+
+
+def judged_verdict(found: JudgeVerdict, policy: JudgedPolicy) -> Verdict:
+    """The judge's verdict on one metric as a node of the tree that all reports render."""
+    if not found.metrics:
+        return Verdict(name=policy.name, outcome=found.outcome, message=found.message)
+    evidence = found.metrics[0]
+    return Verdict(
+        name=policy.name,
+        outcome=found.outcome,
+        message=evidence.message,
+        measurement=_measurement(evidence, policy),
+        details=(*evidence_lines(evidence)[1:], f"baseline: {policy.baseline.proves}"),
+    )
+
+
+def _measurement(evidence: Evidence, policy: JudgedPolicy) -> Measurement:
+    tolerated = policy.judge.metrics[0]
+    base = evidence.baseline.estimate
+    limit = None
+    if base is not None:
+        limit = base * (1 + tolerated.max_ratio_increase) + tolerated.max_absolute_increase
+    return Measurement(
+        observed=evidence.canary.estimate,
+        threshold=limit,
+        unit=evidence.kind.value,
+        sample=int(evidence.canary.total),
+        source=f"canary against {policy.baseline.value}",
+    )
+
+
+def _share(subject: Subject, baseline: Baseline) -> float | None:
+    """The canary's part of what both arms get; a fresh baseline gets as much as the canary."""
+    if baseline is Baseline.FRESH:
+        return 0.5
+    weight = subject.arm.weight
+    return weight / 100 if weight is not None and 0 < weight < 100 else None
