@@ -13,6 +13,7 @@ from typing import Any
 
 from gates.quality.engines.port import Batch
 from gates.quality.expectations import NotPlanned, plan
+from gates.quality.expectations.context import Reference
 from gates.quality.metrics import Count, Failed, Finding, Metric, Planned, Schema, Values
 from gates.quality.result_format import ResultFormat
 from gates.quality.suite import Expectation, Suite
@@ -85,7 +86,7 @@ def run_suites(
     """
     started = monotonic()
     schema = batch.schema()
-    states = [_planned(job, schema, interpret) for job in jobs]
+    states = [_planned(job, schema, interpret, reference_of(batch)) for job in jobs]
     values: dict[Metric, Any] = {}
     _ask(batch, values, [ROWS, *_needs(states)])
     for _ in range(MAX_ROUNDS):
@@ -108,14 +109,19 @@ def run_suites(
     )
 
 
+def reference_of(batch: Batch) -> Reference:
+    """Whose meaning applies: rows with positions are files, which people validate with pandas; the rest is SQL."""
+    return Reference.PANDAS if batch.ordered else Reference.SQL
+
+
 def first_needs(
-    jobs: Sequence[Job], schema: Schema, *, interpret: Interpret = plan
+    jobs: Sequence[Job], batch: Batch, *, interpret: Interpret = plan
 ) -> tuple[tuple[Metric, ...], tuple[tuple[str, str, str], ...]]:
     """The first round for `quality explain`: its metrics, and what is not asked of the engine.
 
     The latter as (suite, expectation, why): what goes to the fallback, and what was decided by the columns alone.
     """
-    states = [_planned(job, schema, interpret) for job in jobs]
+    states = [_planned(job, batch.schema(), interpret, reference_of(batch)) for job in jobs]
     aside = [
         (job.suite.name, entry.name, _why(state))
         for job, row in zip(jobs, states, strict=True)
@@ -133,9 +139,10 @@ def _why(state: State) -> str:
     return "decided by the columns alone"
 
 
-def _planned(job: Job, schema: Schema, interpret: Interpret) -> list[State]:
+def _planned(job: Job, schema: Schema, interpret: Interpret, reference: Reference) -> list[State]:
+    settings = {"result_format": job.result_format, "parameters": job.known, "reference": reference}
     return [
-        _safely(interpret, expectation, schema, result_format=job.result_format, parameters=job.known)
+        _safely(interpret, expectation, schema, **settings)
         for expectation in job.suite.expectations
     ]
 

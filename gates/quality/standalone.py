@@ -152,7 +152,7 @@ def explain(suites: Sequence[Suite], data: Data, *, result_format: ResultFormat,
     jobs = [Job(suite=suite, result_format=result_format, parameters=parameters) for suite in suites]
     with opened(data) as batch, within(Deadline(timeout_s=data.timeout_s), batch):
         schema = batch.schema()
-        needs, aside = first_needs(jobs, schema)
+        needs, aside = first_needs(jobs, batch)
         return Plan(
             engine=batch.name,
             columns=tuple((column.name, column.native) for column in schema.columns),
