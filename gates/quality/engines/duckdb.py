@@ -22,7 +22,7 @@ from gates.quality.engines.open import Limits
 from gates.quality.metrics import Column, Failed, Kind, Quantiles, Schema
 from gates.quality.planner import BATCH, Source
 from gates.quality.sql import Dialect, Lowering, both, named, not_null
-from headgate.errors import ConfigError, TransportError
+from headgate.errors import ConfigError, RemoteTimeoutError, TransportError
 
 POSITION = "headgate_position"
 
@@ -105,6 +105,11 @@ class DuckConnection:
         try:
             cursor = self.raw.execute(sql)
             rows = cursor.fetchall()
+        except duckdb.InterruptException as exc:
+            # Not a query's own failure: asking for its parts one by one would take as long again, each of them.
+            raise RemoteTimeoutError(
+                f"DuckDB was not done within {self._timeout_s:g} s", next_step="Allow more time, or give it less data."
+            ) from exc
         except duckdb.FatalException as exc:
             raise TransportError("DuckDB stopped", where="duckdb", next_step=_short(exc)) from exc
         except duckdb.Error as exc:
