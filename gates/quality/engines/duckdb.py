@@ -137,6 +137,10 @@ class DuckBatch(SqlBatch):
         answer = self.connection.execute(f"DESCRIBE {BATCH}")
         return Schema(columns=tuple(Column(name=row[0], kind=kind_of(row[1]), native=row[1]) for row in answer.rows))
 
+    def interrupt(self) -> None:
+        """End the query that is running, from another thread."""
+        self.connection.raw.interrupt()
+
     def failed(self, error: QueryFailedError) -> Failed:
         reason = str(error)
         unsupported = "invalid perl operator" in reason or "invalid escape sequence" in reason
