@@ -185,7 +185,10 @@ def _duplicated(metric: Duplicated, source: Source) -> exp.Select:
 
 def _value_counts(metric: ValueCounts, source: Source) -> Step:
     value = metric.argument
-    query = exp.select(named(value, "v"), named(exp.Count(this=exp.Star()), "n")).from_(source.table.copy())
+    # names that no column has: ORDER BY looks among these first
+    query = exp.select(named(value, "headgate_value"), named(exp.Count(this=exp.Star()), "headgate_count")).from_(
+        source.table.copy()
+    )
     query = (
         _filtered(query, metric.where, not_null(value))
         .group_by(value.copy())
