@@ -247,7 +247,7 @@ def _at_ranks(metric: Quantiles, rows: Sequence[tuple[Any, ...]]) -> tuple[Any, 
         return ()
     values = {int(rank): value for rank, _, value in rows}
     places = quantile_positions(metric.probabilities, int(rows[0][1]), metric.method)
-    if metric.method == "discrete":
+    if metric.method != "continuous":
         return tuple(values[low] for low, _, _ in places)
     return tuple(interpolate(values[low], values[high], share) for low, high, share in places)
 

@@ -228,14 +228,18 @@ def within(argument: exp.Expression, where: exp.Expression | None) -> exp.Expres
 
 def quantile_positions(probabilities: Sequence[float], count: int, method: str) -> tuple[tuple[int, int, float], ...]:
     """Of each probability: the rank below, the rank above (from 1) and the share of the latter, in `count` values."""
-    return tuple(_position(Decimal(repr(float(p))), count, method) for p in probabilities)
+    return tuple(_position(float(p), count, method) for p in probabilities)
 
 
-def _position(probability: Decimal, count: int, method: str) -> tuple[int, int, float]:
-    if method == "discrete":
-        rank = max(1, math.ceil(probability * count))
+def _position(probability: float, count: int, method: str) -> tuple[int, int, float]:
+    if method == "nearest":
+        rank = round((count - 1) * probability) + 1  # in floats, halves to even: as numpy does
         return rank, rank, 0.0
-    place = probability * (count - 1)
+    exact = Decimal(repr(probability))
+    if method == "discrete":
+        rank = max(1, math.ceil(exact * count))
+        return rank, rank, 0.0
+    place = exact * (count - 1)
     below = math.floor(place)
     return below + 1, min(below + 2, count), float(place - below)
 

@@ -73,6 +73,8 @@ class DuckDialect(Dialect):
     }
 
     def quantiles(self, metric: Quantiles, source: exp.Expression) -> exp.Select | None:
+        if metric.method == "nearest":
+            return None
         name = "quantile_disc" if metric.method == "discrete" else "quantile_cont"
         points = exp.Array(expressions=[exp.Literal.number(repr(float(p))) for p in metric.probabilities])
         value = exp.Anonymous(this=name, expressions=[metric.argument.copy(), points])
