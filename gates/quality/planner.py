@@ -226,20 +226,22 @@ def _ranked(metric: Quantiles, source: Source) -> exp.Select:
         this=exp.RowNumber(), order=exp.Order(expressions=[exp.Ordered(this=value.copy(), nulls_first=True)])
     )
     inner = exp.select(
-        named(value, "v"),
-        named(rank, "r"),
-        named(exp.Window(this=exp.Count(this=exp.Star())), "n"),
+        named(value, "headgate_value"),
+        named(rank, "headgate_rank"),
+        named(exp.Window(this=exp.Count(this=exp.Star())), "headgate_count"),
     ).from_(source.table.copy())
     inner = _filtered(inner, metric.where, not_null(value))
     near = [_near(probability) for probability in metric.probabilities]
-    return exp.select("r", "n", "v").from_(inner.subquery("t")).where(exp.or_(*near))
+    return (
+        exp.select("headgate_rank", "headgate_count", "headgate_value").from_(inner.subquery("t")).where(exp.or_(*near))
+    )
 
 
 def _near(probability: float) -> exp.Expression:
-    place = exp.Mul(this=exp.Literal.number(repr(float(probability))), expression=exp.column("n"))
+    place = exp.Mul(this=exp.Literal.number(repr(float(probability))), expression=exp.column("headgate_count"))
     low = exp.Sub(this=place, expression=exp.Literal.number(2))
     high = exp.Add(this=place.copy(), expression=exp.Literal.number(2))
-    return exp.Between(this=exp.column("r"), low=low, high=high)
+    return exp.Between(this=exp.column("headgate_rank"), low=low, high=high)
 
 
 def _at_ranks(metric: Quantiles, rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
