@@ -42,9 +42,11 @@ def between(context: Context, observed: Any) -> Finding:
         return finding(context, False, {"observed_value": None})
     low, high = (_fitting(context[name], observed) for name in ("min_value", "max_value"))
     strict = context.arguments.get("strict_min", False), context.arguments.get("strict_max", False)
+    # Bounds are floats, whatever the suite says: 2**63 - 1 must not be less than itself.
+    value = float(observed) if isinstance(observed, int) else observed
     try:
-        above = low is None or (observed > low if strict[0] else observed >= low)
-        below = high is None or (observed < high if strict[1] else observed <= high)
+        above = low is None or (value > low if strict[0] else value >= low)
+        below = high is None or (value < high if strict[1] else value <= high)
     except TypeError as error:
         refuse(str(error))
     return finding(context, bool(above and below), {"observed_value": observed})
@@ -218,6 +220,8 @@ def _quantile_ranges(value: Any) -> tuple[list[float], list[tuple[float | None, 
         raise ValueError("value is not a mapping with quantiles and value_ranges")
     wanted = [given.number(item) for item in given.values(value.get("quantiles"))]
     ranges = [_pair(item) for item in given.values(value.get("value_ranges"))]
+    if not wanted:
+        raise ValueError("quantile_ranges has no quantiles")
     if len(wanted) != len(ranges):
         raise ValueError("quantile_values and quantiles must have the same number of elements")
     if any(not 0 <= probability <= 1 for probability in wanted):

@@ -85,10 +85,14 @@ class Context:
 
 
 def find_column(schema: Schema, name: str) -> Column:
+    """The column of exactly this name, else the only one that differs from it in case."""
     found = schema.get(name)
-    if found is None:
+    if found is not None:
+        return found
+    alike = [column for column in schema.columns if column.name.casefold() == name.casefold()]
+    if len(alike) != 1:
         refuse(f'Error: The column "{name}" in BatchData does not exist.')
-    return found
+    return alike[0]
 
 
 def refuse(message: str) -> Never:

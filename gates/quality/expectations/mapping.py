@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -247,13 +248,25 @@ def _complete(
 
 
 def _value_counts(shown: Sequence[Any], limit: int) -> list[dict[str, Any]] | None:
-    """The most frequent of the values shown; None where they cannot be counted or ordered."""
-    plain = [tuple(value.values()) if isinstance(value, dict) else value for value in shown]
+    """The most frequent of the values shown, missing ones as one value; None where they cannot be counted or ordered."""
     try:
-        common = sorted(Counter(plain).most_common(limit), key=lambda entry: (-entry[1], entry[0]))
+        common = Counter(_countable(value) for value in shown).most_common(limit)
+        ordered = sorted(common, key=lambda entry: (-entry[1], _order(entry[0])))
     except TypeError:
         return None
-    return [{"value": value, "count": count} for value, count in common]
+    return [{"value": value, "count": count} for value, count in ordered]
+
+
+def _countable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple(_countable(item) for item in value.values())
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _order(value: Any) -> tuple[tuple[bool, Any], ...]:
+    """A key that puts missing values last, which cannot be compared with others."""
+    parts = value if isinstance(value, tuple) else (value,)
+    return tuple((part is None, 0 if part is None else part) for part in parts)
 
 
 def _positions(
