@@ -106,6 +106,7 @@ class _Builder:
             success=config.success_condition,
             failure=config.failure_condition,
             interval_s=config.interval_s or _INTERVAL_S,
+            initial_delay_s=config.initial_delay_s,
             count=config.count,
             failure_limit=config.failure_limit,
             inconclusive_limit=config.inconclusive_limit,

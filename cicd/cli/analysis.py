@@ -72,6 +72,80 @@ def run(counts: str, policy_path: Path | None, evidence: Path | None, picture_pa
     return exit_code(found.outcome)
 
 
+def emit_replay(evidence: Path, picture_path: Path | None, output: str) -> int:
+    """Judge the evidence in a file anew and print the verdict; UNDECIDED if it is not the one that stands there."""
+    from deployments.analysis.evidence import replay, verdict_document
+    from gates.verdict import exit_code
+    from headgate.errors import ConfigError
+
+    try:
+        document = json.loads(evidence.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"it cannot be read: {error}", where=str(evidence), next_step="Give an evidence.json."
+        ) from error
+    found, same = replay(document, where=str(evidence))
+    if picture_path is not None:
+        from deployments.analysis.picture import picture
+
+        _write(picture_path, picture(found))
+    _emit(output, verdict_document(found) | {"same": same}, found)
+    if same:
+        say("the verdict is the one that was written down, bit for bit")
+        return exit_code(found.outcome)
+    say(
+        "the verdict is NOT the one that was written down: the file was changed, or another version of Headgate made it"
+    )
+    return ExitCode.UNDECIDED
+
+
+@analysis.command("import")
+@click.argument("templates", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE", help="Value of an argument of the templates.")
+@output_option("yaml")
+def import_(templates: tuple[Path, ...], arguments: tuple[str, ...], output: str) -> int:
+    """Print Argo Rollouts' AnalysisTemplates as the `analysis` section of headgate.yaml; 2 if a metric does not fit."""
+    from pydantic import ValidationError
+
+    from cicd.config.analysis import AnalysisConfig
+    from deployments.analysis.templates import Imported, Refused, import_templates
+
+    wrong = [text for text in arguments if "=" not in text]
+    if wrong:
+        raise click.BadParameter(f"{wrong[0]!r} is not NAME=VALUE", param_hint="--arg")
+    documents = [document for path in templates for document in _documents(path)]
+    found = import_templates(documents, dict(text.split("=", 1) for text in arguments))
+    entries: dict[str, dict[str, object]] = {}
+    refused = 0
+    for metric in found:
+        problem = metric.why if isinstance(metric, Refused) else ""
+        if isinstance(metric, Imported):
+            try:
+                AnalysisConfig.model_validate(metric.keys)
+                entries[metric.name] = dict(metric.keys)
+            except ValidationError as error:
+                first = error.errors()[0]
+                problem = f"{'.'.join(map(str, first['loc']))} {first['msg']}".strip()
+        for remark in metric.remarks if isinstance(metric, Imported) and not problem else ():
+            say(f"{metric.name}: {remark}")
+        if problem:
+            refused += 1
+            say(f"{metric.name}: not imported: {problem}")
+    emit(output, {"analysis": entries}, lambda: "\n".join(entries) or "nothing could be imported")
+    return ExitCode.USAGE if refused else ExitCode.PASS
+
+
+def _documents(path: Path) -> list[object]:
+    import yaml
+
+    from headgate.errors import ConfigError
+
+    try:
+        return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"it cannot be read: {error}", where=str(path), next_step="Give YAML manifests.") from error
+
+
 @contextmanager
 def _lines(counts: str) -> Iterator[Iterable[bytes]]:
     from headgate.errors import ConfigError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -184,6 +185,29 @@ def history(app: App, service: str, environment: str, limit: int, output: str) -
         rows = history_rows(store.releases(service, environment)[:limit])
     emit(output, rows, lambda: columns(rows, ["release", "at", "version", "previous", "ending", "reason"]))
     return ExitCode.PASS
+
+
+@release.command()
+@click.option(
+    "--replay",
+    "evidence",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="evidence.json of a past verdict (.headgate/evidence/).",
+)
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Draw the evidence there, SVG.",
+)
+@output_option()
+def analyse(evidence: Path, picture: Path | None, output: str) -> int:
+    """Compute a past verdict anew from its evidence: the same outcome and exit code, bit for bit, or 4 if it is not."""
+    from cicd.cli.analysis import emit_replay
+
+    return emit_replay(evidence, picture, output)
 
 
 def _on_jenkins(app: App, service: str, environment: str, request: ReleaseRequest, output: str) -> int:

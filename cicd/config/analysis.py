@@ -43,8 +43,10 @@ class AnalysisConfig(Section):
     """The same in the metric's own unit, added to the other; default 0.001 for ratios and histograms."""
     worse: Literal["higher", "lower"] = "higher"
     """Which way a tested gauge gets worse: `higher` (duration, freshness) or `lower` (rows)."""
-    thin_s: float = Field(default=0.0, ge=0)
-    """Values of a tested gauge nearer than this to the last one used are left out: neighbours resemble each other."""
+    thin_s: float | None = Field(default=None, ge=0)
+    """Values of a tested gauge nearer than this to the last one used are left out: neighbours resemble each other.
+
+    By default the values themselves say how near is too near."""
     min_intervals: int | None = Field(default=None, ge=1)
     """Intervals that a test needs before it passes."""
     baseline: Literal["stable", "fresh", "history"] = "stable"
@@ -59,6 +61,8 @@ class AnalysisConfig(Section):
     """Fewer events than this in an interval make a measurement INCONCLUSIVE; a test needs as many of each arm before it passes."""
     interval_s: float | None = Field(default=None, gt=0)
     """Length of one measurement; default 60, tests 5."""
+    initial_delay_s: float = Field(default=0.0, ge=0)
+    """Conditions only: how long to wait at each step before the first measurement."""
     count: int = Field(default=5, ge=1)
     """Measurements that must pass. Tests stop when they know."""
     failure_limit: int = Field(default=0, ge=0)

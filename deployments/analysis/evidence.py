@@ -37,6 +37,8 @@ def evidence_document(recording: Recording, found: JudgeVerdict) -> dict[str, An
         "format": FORMAT,
         "policy": _plain(recording.policy),
         "intervals": [_plain(interval) for interval in recording.intervals],
+        "spoilt": list(recording.spoilt),
+        "assumed": list(recording.assumed),
         "result": verdict_document(found),
     }
 
@@ -49,6 +51,8 @@ def parse_evidence(document: object, *, where: str) -> tuple[Recording, object]:
         recording = Recording(
             policy=_POLICY.validate_python(_numbers(document.get("policy"))),
             intervals=_INTERVALS.validate_python(_numbers(document.get("intervals"))),
+            spoilt=_NAMES.validate_python(document.get("spoilt", ())),
+            assumed=_NAMES.validate_python(document.get("assumed", ())),
         )
     except ValidationError as error:
         raise ConfigError(f"this evidence cannot be read: {error.errors()[0]['msg']}", where=where) from error
@@ -64,12 +68,13 @@ def replay(document: object, *, where: str) -> tuple[JudgeVerdict, bool]:
 
 _POLICY = TypeAdapter(JudgePolicy)
 _INTERVALS: TypeAdapter[tuple[Interval, ...]] = TypeAdapter(tuple[Interval, ...])
+_NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def _evidence(evidence: Evidence) -> dict[str, Any]:
     document: dict[str, Any] = _plain(evidence)
-    document["verdict"] = document.pop("outcome")
+    document = {"verdict": document.pop("outcome")} | document
     document.pop("name")
     document["trail"] = [
         [_plain(point.t), _plain(point.log_harm), _plain(point.log_safety)] for point in evidence.trail
@@ -98,4 +103,4 @@ def _numbers(value: Any) -> Any:
     return _SPECIAL.get(value, value) if isinstance(value, str) else value
 
 
-_TEXTS = frozenset({"metric", "name", "fault"})
+_TEXTS = frozenset({"metric", "name", "fault", "share_from"})

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from deployments.analysis.judge.model import JudgePolicy, Kind, MetricPolicy, Pairing, Worse
+from deployments.analysis.judge.model import JudgePolicy, Kind, MetricPolicy, Pairing, Worse, default_policy
 from headgate.errors import ConfigError
 
 
@@ -30,6 +30,7 @@ class MetricKeys(BaseModel):
     worse: Worse | None = None
     slo_index: int | None = Field(default=None, ge=0)
     share: float | None = Field(default=None, gt=0, lt=1)
+    share_from: str | None = None
     pairing: Pairing | None = None
     min_total: int | None = Field(default=None, ge=0)
     min_intervals: int | None = Field(default=None, ge=1)
@@ -76,7 +77,7 @@ def parse_policy(found: object, *, where: str) -> PolicyFile:
 def build_policy(file: PolicyFile | None, kinds: Mapping[str, Kind]) -> JudgePolicy:
     """The judge's policy for the metrics of a recording (and those that the file asks for). `file` None: the default."""
     if file is None:
-        return JudgePolicy(metrics=tuple(MetricPolicy(name=name, kind=kind) for name, kind in kinds.items()))
+        return default_policy(kinds)
     common = _given(file)
     wanted = file.metrics if file.metrics is not None else {name: MetricKeys() for name in kinds}
     metrics = tuple(

@@ -170,7 +170,7 @@ def _untrue(numbers: list[tuple[str, float]], kind: Kind) -> str:
         if kind is Kind.GAUGE:
             continue
         if value < 0:
-            return f"{key} is {_show(value)}, less than 0 (a counter reset? counts of the interval are wanted)"
+            return f"{key} is {_show(value)}, negative (a counter reset? counts of the interval are wanted)"
         if value != int(value):
             return f"{key} is {_show(value)}, not a whole number"
         if value > _GREATEST:
@@ -204,5 +204,5 @@ def _fits(line: Line, seen: dict[tuple[float, str, Side], int], kinds: dict[str,
 
 
 def _show(value: object) -> str:
-    text = repr(value)
+    text = "NaN" if value != value else repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

@@ -1,6 +1,6 @@
-"""From recorded lines to a verdict: group them into intervals, feed the judge, look once at the end. Pure.
+"""From recorded lines to a verdict: group them into intervals, feed the judge, look. Pure.
 
-The whole recording is read. Harm that is proven at any moment is a FAIL, whatever came before or after; PASS needs
+The whole recording is read. Harm that is proven at any moment is a FAIL, whatever comes before or after it; PASS needs
 the evidence of safety for every metric and no fault anywhere. A tool that asks again whenever a line was added may
 act on the first PASS or FAIL it gets: the bounds hold for as many looks as one likes.
 """
@@ -8,43 +8,124 @@ act on the first PASS or FAIL it gets: the bounds hold for as many looks as one 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from deployments.analysis.judge import Interval, JudgePolicy, JudgeVerdict, Kind, Observation, start, update, verdict
+from deployments.analysis.judge import (
+    Evidence,
+    Interval,
+    JudgePolicy,
+    JudgeVerdict,
+    Kind,
+    Observation,
+    start,
+    update,
+    verdict,
+)
 from deployments.analysis.policy import PolicyFile, build_policy
 from deployments.analysis.recorded import Line, Spoilt
+from gates.verdict import Outcome, combine
+
+_ASSUMED = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """What is judged: the policy and the intervals in the order of their time."""
+    """What is judged: the policy and the intervals in the order of their time.
+
+    `spoilt`: metrics with a line that cannot be true; they are ERROR unless harm is proven. `assumed`: counts without
+    a total where nobody said what part of the traffic the canary had. Half is assumed of them, which no canary that
+    has less can be failed by wrongly; but none can be passed by it.
+    """
 
     policy: JudgePolicy
     intervals: tuple[Interval, ...]
+    spoilt: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
 
 
 def build_recording(lines: Iterable[Line | Spoilt], policy: PolicyFile | None) -> Recording:
     """Group lines by time. The order of the lines does not matter."""
     kinds: dict[str, Kind] = {}
-    moments: dict[float, list[Observation]] = {}
+    moments: dict[float, dict[tuple[str, str], Observation]] = {}
     shares: dict[float, set[float]] = {}
+    spoilt: dict[str, None] = {}
     for line in lines:
         kinds.setdefault(line.metric, line.kind)
-        moments.setdefault(line.t, []).append(_observation(line))
-        if isinstance(line, Line) and line.weight is not None:
+        moment = moments.setdefault(line.t, {})
+        if isinstance(line, Spoilt):
+            spoilt[line.metric] = None
+        elif line.weight is not None:
             shares.setdefault(line.t, set()).add(line.weight / 100)
+        # A line that cannot be used takes the place of a good one for the same interval: its fault must be seen.
+        if isinstance(line, Spoilt) or (line.metric, line.side) not in moment:
+            moment[line.metric, line.side] = _observation(line)
     intervals = tuple(
-        Interval(t=t, observations=tuple(moments[t]), share=_one(shares.get(t, set()))) for t in sorted(moments)
+        Interval(t=t, observations=tuple(moments[t].values()), share=_one(shares.get(t, set())))
+        for t in sorted(moments)
     )
-    return Recording(policy=build_policy(policy, kinds), intervals=intervals)
+    built, assumed = _with_shares(build_policy(policy, kinds), known=bool(shares))
+    return Recording(policy=built, intervals=intervals, spoilt=tuple(spoilt), assumed=assumed)
 
 
 def judge(recording: Recording) -> JudgeVerdict:
-    """The verdict on a recording; the same recording always has the same one."""
+    """The verdict on a recording; the same recording always has the same one.
+
+    A FAIL is reported as it stood at the moment of the decision. Raises `ConfigError` for a policy that makes no sense.
+    """
+    if not recording.policy.metrics:
+        text = "the recording has no counts"
+        return JudgeVerdict(outcome=Outcome.INCONCLUSIVE, decided_at_s=None, message=text, cause=text, metrics=())
+    found = _verdict(recording, recording.intervals)
+    decided_at = found.decided_at_s
+    if found.outcome is Outcome.FAIL and decided_at is not None:
+        return _verdict(recording, tuple(one for one in recording.intervals if one.t <= decided_at))
+    return found
+
+
+def _verdict(recording: Recording, intervals: tuple[Interval, ...]) -> JudgeVerdict:
     state = start(recording.policy)
-    for interval in recording.intervals:
+    for interval in intervals:
         state = update(state, interval)
-    return verdict(state)
+    return _closed(verdict(state), recording)
+
+
+def _closed(found: JudgeVerdict, recording: Recording) -> JudgeVerdict:
+    """The judge's verdict without what the recording itself forbids."""
+    if found.outcome is Outcome.FAIL or not (recording.spoilt or recording.assumed):
+        return found
+    metrics = tuple(_closed_metric(evidence, recording) for evidence in found.metrics)
+    outcome = combine([found.outcome, *(evidence.outcome for evidence in metrics)])
+    if outcome is found.outcome:
+        return replace(found, metrics=metrics)
+    first = next(evidence for evidence in metrics if evidence.outcome is outcome)
+    message = f"{first.name}: {first.message}"
+    return JudgeVerdict(outcome=outcome, decided_at_s=None, message=message, cause=first.cause, metrics=metrics)
+
+
+def _closed_metric(evidence: Evidence, recording: Recording) -> Evidence:
+    if evidence.name in recording.spoilt and evidence.outcome is not Outcome.FAIL:
+        why = evidence.faults[0] if evidence.faults else "a line cannot be true"
+        return replace(evidence, outcome=Outcome.ERROR, decided_at_s=None, message=why, cause=why)
+    if evidence.name in recording.assumed and evidence.outcome is Outcome.PASS:
+        why = "the canary's part of the traffic is not known, so fewer events may mean less traffic"
+        step = 'add "weight" (percent) to the lines, or share to the policy'
+        return replace(evidence, outcome=Outcome.INCONCLUSIVE, decided_at_s=None, message=why, cause=why, next=step)
+    return evidence
+
+
+def _with_shares(policy: JudgePolicy, *, known: bool) -> tuple[JudgePolicy, tuple[str, ...]]:
+    """Counts without a total take the share of the traffic from the only metric that has totals, else half."""
+    with_totals = [metric.name for metric in policy.metrics if metric.kind in {Kind.RATIO, Kind.HISTOGRAM}]
+    metrics, assumed = [], []
+    for metric in policy.metrics:
+        if metric.kind is Kind.COUNT and not known and metric.share is None and metric.share_from is None:
+            if len(with_totals) == 1:
+                metric = replace(metric, share_from=with_totals[0])
+            else:
+                assumed.append(metric.name)
+                metric = replace(metric, share=_ASSUMED)
+        metrics.append(metric)
+    return replace(policy, metrics=tuple(metrics)), tuple(assumed)
 
 
 def _observation(line: Line | Spoilt) -> Observation:

@@ -51,7 +51,7 @@ def e_value(log_e: float) -> str:
     if math.isnan(log_e):
         return "-"
     if log_e > 13.8:
-        return f"1e{log_e / math.log(10):.0f}"
+        return f"1e{math.floor(log_e / math.log(10))}"
     return "0" if log_e < -13.8 else f"{math.exp(log_e):.3g}"
 
 
