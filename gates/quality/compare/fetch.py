@@ -1,0 +1,224 @@
+"""Compare two tables: open both, match their rows, look at what differs. The decisions are made elsewhere."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from gates.quality.compare import sql
+from gates.quality.compare.columns import Pair, Pairing, pair_columns, rename_pair
+from gates.quality.compare.deltas import fetch_change
+from gates.quality.compare.looking import fetch_examples, fetch_seen, fetch_traits
+from gates.quality.compare.matching import Asked, Layout, Matched, match_keys, match_rows
+from gates.quality.compare.model import Comparison, Question, Renamed, SchemaDifference
+from gates.quality.compare.shifts import fetch_profiles, fetch_segments, fetch_shift
+from gates.quality.compare.source import Opened, Side, identifier, open_side
+from gates.quality.engines.base import QueryFailedError
+from gates.quality.engines.duckdb import DuckConnection
+from gates.quality.engines.open import Limits
+from gates.quality.metrics import Column, Kind
+from headgate.errors import ConfigError, ServerFaultError
+
+MEMORY_LIMIT_MB = 2048
+"""Above this, work goes to a temporary folder."""
+_MAX_RENAMES = 24
+
+
+def fetch_comparison(base: Side, head: Side, question: Question, limits: Limits | None = None) -> Comparison:
+    """What differs between `base` and `head`.
+
+    Raises `ConfigError` for what does not exist (a file, a table, a column asked for), `ServerFaultError` for data that
+    cannot be read to its end. What is read is left as it is; temporary files are gone afterwards.
+    """
+    limits = limits or Limits(memory_limit_mb=MEMORY_LIMIT_MB)
+    connection = DuckConnection(limits)
+    try:
+        for setting in ("TimeZone = 'UTC'", "preserve_insertion_order = false"):
+            connection.execute(f"SET {setting}")
+        opened = (open_side(connection, base, "base"), open_side(connection, head, "head"))
+        return _compare(Asked(connection), opened, question)
+    except QueryFailedError as error:
+        raise ServerFaultError(
+            "the comparison broke off",
+            where=f"{base.shown} and {head.shown}",
+            next_step=f"DuckDB says: {' '.join(str(error).split())[:400]}",
+        ) from error
+    finally:
+        connection.close()
+
+
+def _compare(asked: Asked, opened: tuple[Opened, Opened], question: Question) -> Comparison:
+    base, head = opened
+    pairing = pair_columns(base.schema, head.schema, question.ignore)
+    _check_names(opened, question)
+    key = _given_key(pairing, question)
+    layout = _make_views(asked, opened, pairing, key, question)
+    rows = [asked.row(f"SELECT count(*) FROM {side}")[0] for side in sql.SIDES]
+    matched = None
+    if all(rows) and (layout.columns or layout.keys):
+        matched, layout = _match(asked, opened, pairing, layout, question)
+    return _described(asked, opened, pairing, layout, matched, question, rows)
+
+
+def _described(
+    asked: Asked,
+    opened: tuple[Opened, Opened],
+    pairing: Pairing,
+    layout: Layout,
+    matched: Matched | None,
+    question: Question,
+    rows: Sequence[int],
+) -> Comparison:
+    facts = _facts(asked, layout, matched, max(rows)) if matched else {}
+    segment = _segment_column(layout, question) if matched else None
+    return Comparison(
+        base=opened[0].side.shown,
+        head=opened[1].side.shown,
+        base_rows=rows[0],
+        head_rows=rows[1],
+        schema=_schema(pairing, layout, matched),
+        columns=tuple(pair.name for pair in (*layout.keys, *layout.columns)),
+        keys=matched.keys if matched else None,
+        segment=question.segment,
+        segments=fetch_segments(asked, layout, segment) if segment else (),
+        queries=tuple(asked.queries),
+        **facts,
+    )
+
+
+def _check_names(opened: tuple[Opened, Opened], question: Question) -> None:
+    """Columns asked for must be on one side at least; on which, the comparison itself says."""
+    known = [column.name for side in opened for column in side.schema.columns]
+    wanted = {"--key": question.key, "--segment": (question.segment,) if question.segment else ()}
+    for option, names in wanted.items():
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                raise ConfigError(
+                    f"no column {name!r} in {opened[0].side.shown} nor in {opened[1].side.shown}",
+                    where=option,
+                    next_step=f"Did you mean {near[0]!r}?" if near else f"Columns: {', '.join(dict.fromkeys(known))}.",
+                )
+    repeated = sorted({name for name in question.key if question.key.count(name) > 1})
+    if repeated:
+        raise ConfigError(f"column {repeated[0]!r} is named twice", where="--key", next_step="Name it once.")
+
+
+def _given_key(pairing: Pairing, question: Question) -> tuple[Pair, ...]:
+    """The key's columns; () where one of them is on one side only, so that rows are compared whole."""
+    found = [pairing.get(name) for name in question.key]
+    return tuple(pair for pair in found if pair) if all(found) else ()
+
+
+def _make_views(
+    asked: Asked, opened: tuple[Opened, Opened], pairing: Pairing, key: tuple[Pair, ...], question: Question
+) -> Layout:
+    columns = tuple(pair for pair in pairing.pairs if pair not in key)
+    renames = _possible_renames(pairing)
+    for opening, side in zip(opened, sql.SIDES, strict=True):
+        selected = ["1::TINYINT AS m"]
+        selected += [f"{_value(pair, side)} AS k{i}" for i, pair in enumerate(key)]
+        selected += [f"{_value(pair, side)} AS c{i}" for i, pair in enumerate(columns)]
+        selected += [f"{_value(pair, side)} AS x{i}" for i, pair in enumerate(renames)]
+        types = {(pair.base if side == "base" else pair.head).name: pair.cast for pair in pairing.pairs if pair.cast}
+        guessed = {name: cast for name, cast in types.items() if name in opening.schema.guessed}
+        asked.rows(
+            f"CREATE OR REPLACE TEMP VIEW {side} AS SELECT {', '.join(selected)} FROM {opening.relation(guessed)}"
+        )
+    candidates = tuple((pair, f"x{i}", f"x{i}") for i, pair in enumerate(renames))
+    return Layout(keys=key, columns=columns, renames=candidates, tolerance=question.tolerance)
+
+
+def _value(pair: Pair, side: str) -> str:
+    name = identifier((pair.base if side == "base" else pair.head).name)
+    return f"CAST({name} AS {pair.cast})" if pair.cast else name
+
+
+def _possible_renames(pairing: Pairing) -> list[Pair]:
+    found = [rename_pair(removed, added) for removed in pairing.removed for added in pairing.added]
+    return [pair for pair in found if pair][:_MAX_RENAMES]
+
+
+def _match(
+    asked: Asked, opened: tuple[Opened, Opened], pairing: Pairing, layout: Layout, question: Question
+) -> tuple[Matched, Layout]:
+    if layout.keys:
+        matched = match_keys(asked, layout)
+        if matched is not None:
+            return matched, layout
+    for pair in _candidates(pairing) if not question.key else ():
+        keyed = _make_views(asked, opened, pairing, (pair,), question)
+        matched = match_keys(asked, keyed, inferred=True)
+        if matched is not None and matched.keys.matched:
+            return matched, keyed
+    layout = _make_views(asked, opened, pairing, (), question)
+    return match_rows(asked, layout), layout
+
+
+def _candidates(pairing: Pairing) -> list[Pair]:
+    """Columns that are called like a key, and the first column: at most three of them are tried."""
+    possible = [pair for pair in pairing.pairs if pair.kind in {Kind.INTEGER, Kind.STRING, Kind.OTHER}]
+    named = [pair for pair in possible if pair.name.lower().endswith(("id", "key", "uuid", "_sk", "number"))]
+    first = [pair for pair in possible[:1] if pair is pairing.pairs[0]]
+    return list(dict.fromkeys([*first, *named]))[:3]
+
+
+def _facts(asked: Asked, layout: Layout, matched: Matched, rows: int) -> dict[str, Any]:
+    keys = matched.keys
+    if not (keys.lost or keys.added or keys.changed):
+        return {}
+    rows_moved = keys.lost or keys.added or keys.growing or keys.shrinking
+    profiled = list(range(len(layout.columns))) if rows_moved else sorted(matched.changed)
+    fetch_profiles(asked, layout, profiled, rows)
+    fetch_seen(asked, layout, matched)
+    return {
+        "changes": tuple(
+            fetch_change(asked, layout, index, count, matched.compared) for index, count in matched.changed.items()
+        ),
+        "shifts": tuple(fetch_shift(asked, index, layout.columns[index]) for index in profiled),
+        "lost_traits": fetch_traits(asked, layout, "lost", "base") if keys.lost else (),
+        "added_traits": fetch_traits(asked, layout, "added", "head") if keys.added else (),
+        "examples": fetch_examples(asked, layout, matched),
+    }
+
+
+def _segment_column(layout: Layout, question: Question) -> str | None:
+    for prefix, pairs in (("k", layout.keys), ("c", layout.columns)):
+        for index, pair in enumerate(pairs):
+            if pair.name == question.segment:
+                return f"{prefix}{index}"
+    return None
+
+
+def _schema(pairing: Pairing, layout: Layout, matched: Matched | None) -> SchemaDifference:
+    renamed = _renamed(layout, matched) if matched else []
+    bases, heads = {item.base for item in renamed}, {item.head for item in renamed}
+    return SchemaDifference(
+        added=_left(pairing.added, heads),
+        removed=_left(pairing.removed, bases),
+        retyped=pairing.retyped,
+        renamed=tuple(renamed),
+    )
+
+
+def _left(columns: Sequence[Column], taken: set[str]) -> tuple[Column, ...]:
+    return tuple(column for column in columns if column.name not in taken)
+
+
+_ENOUGH = 0.9
+"""Share of rows with equal values from which on two columns count as one renamed."""
+
+
+def _renamed(layout: Layout, matched: Matched) -> list[Renamed]:
+    """Best partners first; a column takes part in one rename only."""
+    found: list[Renamed] = []
+    order = sorted(matched.equal.items(), key=lambda item: (-item[1], item[0]))
+    for index, equal in order:
+        pair = layout.renames[index][0]
+        free = pair.base.name not in {item.base for item in found} and pair.head.name not in {
+            item.head for item in found
+        }
+        if free and matched.compared and equal >= _ENOUGH * matched.compared:
+            found.append(Renamed(base=pair.base.name, head=pair.head.name, equal=equal, rows=matched.compared))
+    return found

@@ -1,0 +1,197 @@
+"""A closer look at some of the rows that differ: their values on both sides, examples, and what they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gates.quality.compare import sql
+from gates.quality.compare.matching import Asked, Layout, Matched
+from gates.quality.compare.model import Cell, Example, Trait
+from gates.quality.metrics import Kind
+
+EXAMPLES = 5
+_CELLS = 8
+_FEW = 20
+_ORDERED = {Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT, Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ}
+
+
+def fetch_seen(asked: Asked, layout: Layout, matched: Matched) -> None:
+    """Tables `base_seen` and `head_seen`: all rows whose keys are in `wanted`, with the columns that matter."""
+    count = _key_count(layout)
+    changed_only = bool(layout.keys) and not (matched.keys.lost or matched.keys.added or matched.keys.duplicated_head)
+    names = [f"c{index}" for index in sorted(matched.changed)] if changed_only else layout.names
+    for side, not_there in (("base", "added"), ("head", "lost")):
+        keyed = f"(SELECT *, {sql.hashed(layout.names)} AS k0 FROM {side})" if not layout.keys else side
+        asked.rows(
+            f"CREATE OR REPLACE TEMP TABLE {side}_seen AS SELECT {', '.join([*sql.keys(count, 't'), *names])} "
+            f"FROM {keyed} AS t SEMI JOIN (SELECT DISTINCT * EXCLUDE (what) FROM wanted WHERE what <> '{not_there}') AS w "
+            f"ON {sql.same_keys(count, 't', 'w')}"
+        )
+
+
+def _key_count(layout: Layout) -> int:
+    return len(layout.keys) or 1
+
+
+def fetch_examples(asked: Asked, layout: Layout, matched: Matched) -> tuple[Example, ...]:
+    """Up to five rows for each changed column, and of lost, added and repeated keys; the same ones in every run."""
+    found = [example for index in sorted(matched.changed) for example in _changed(asked, layout, index)]
+    found += [
+        example for what, side in (("lost", "base"), ("added", "head")) for example in _alone(asked, layout, what, side)
+    ]
+    return tuple(found + _repeated(asked, layout, matched))
+
+
+def _changed(asked: Asked, layout: Layout, index: int) -> list[Example]:
+    count, name = len(layout.keys), layout.columns[index].name
+    rows = asked.rows(
+        f"SELECT {', '.join(sql.keys(count, 'w'))}, b.c{index}, h.c{index} FROM {pairs(count, str(index))} "
+        f"ORDER BY {sql.hashed(sql.keys(count, 'w'))} LIMIT {EXAMPLES}"
+    )
+    return [
+        Example(
+            what="changed", key=_key(layout, row), cells=(Cell(column=name, base=row[-2], head=row[-1]),), column=name
+        )
+        for row in rows
+    ]
+
+
+def pairs(count: int, what: str) -> str:
+    """The rows wanted for `what`, with base as `b` and head as `h`: what stands after FROM."""
+    return (
+        f"(SELECT * FROM wanted WHERE what = '{what}') AS w "
+        f"JOIN base_seen AS b ON {sql.same_keys(count, 'w', 'b')} JOIN head_seen AS h ON {sql.same_keys(count, 'w', 'h')}"
+    )
+
+
+def alone(layout: Layout, what: str, side: str) -> str:
+    """The rows that only `side` has: what stands after FROM."""
+    return (
+        f"{side}_seen AS t SEMI JOIN (SELECT * FROM wanted WHERE what = '{what}') AS w "
+        f"ON {sql.same_keys(_key_count(layout), 't', 'w')}"
+    )
+
+
+def _key(layout: Layout, row: Sequence[Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple((pair.name, value) for pair, value in zip(layout.keys, row, strict=False))
+
+
+def _alone(asked: Asked, layout: Layout, what: str, side: str) -> list[Example]:
+    if not asked.row(f"SELECT count(*) FROM wanted WHERE what = '{what}'")[0]:
+        return []
+    shown = layout.names[:_CELLS]
+    count = _key_count(layout)
+    rows = asked.rows(
+        f"SELECT {', '.join([*sql.keys(count, 't'), *shown])} FROM {alone(layout, what, side)} "
+        f"ORDER BY {sql.hashed(sql.keys(count, 't'))} LIMIT {EXAMPLES}"
+    )
+    return [
+        Example(
+            what="lost" if what == "lost" else "added",
+            key=_key(layout, row),
+            cells=tuple(
+                Cell(column=pair.name, **{side: value})
+                for pair, value in zip(layout.columns, row[count:], strict=False)
+            ),
+        )
+        for row in rows
+    ]
+
+
+def _repeated(asked: Asked, layout: Layout, matched: Matched) -> list[Example]:
+    """Keys that have more rows on one side than on the other, with their values in the columns in which those differ."""
+    if not (matched.keys.growing or matched.keys.shrinking):
+        return []
+    count = len(layout.keys)
+    shown = [index for index, pair in enumerate(layout.columns) if pair.name in matched.keys.varying][:4]
+    listed = [
+        f"(SELECT list(c{index} ORDER BY c{index}) FROM {side}_seen AS t WHERE {sql.same_keys(count, 't', 'w')})"
+        for index in shown
+        for side in sql.SIDES
+    ]
+    rows = asked.rows(
+        f"SELECT {', '.join([*sql.keys(count, 'w'), *listed])} FROM wanted AS w WHERE what = 'grown' "
+        f"ORDER BY {sql.hashed(sql.keys(count, 'w'))} LIMIT {EXAMPLES}"
+    )
+    return [
+        Example(
+            what="duplicated",
+            key=_key(layout, row),
+            cells=tuple(
+                Cell(column=layout.columns[index].name, base=row[count + 2 * at], head=row[count + 2 * at + 1])
+                for at, index in enumerate(shown)
+            ),
+        )
+        for row in rows
+    ]
+
+
+def fetch_traits(asked: Asked, layout: Layout, what: str, side: str) -> tuple[Trait, ...]:
+    """What the rows that only `side` has (lost: base, added: head) have in common and the other side has not."""
+    looked_at = asked.row(f"SELECT count(*) FROM {alone(layout, what, side)}")[0]
+    if looked_at < 3:
+        return ()
+    found = []
+    for index in range(len(layout.columns)):
+        trait = _values(asked, layout, index, what, side, looked_at) or _range(
+            asked, layout, index, what, side, looked_at
+        )
+        if trait is not None:
+            found.append(trait)
+    return tuple(sorted(found, key=_strength))
+
+
+def _strength(trait: Trait) -> tuple[bool, float, int]:
+    """Strongest first: values that the other side does not have at all, then rare ones, then ranges."""
+    share = trait.elsewhere / trait.elsewhere_of if trait.elsewhere_of else 0.0
+    return trait.values is None, share, len(trait.values or ())
+
+
+def _values(asked: Asked, layout: Layout, index: int, what: str, side: str, looked_at: int) -> Trait | None:
+    """A few values (null is one) that all of the rows have, where the other side has none of them, or seldom."""
+    column = f"c{index}"
+    rows = asked.rows(
+        f"SELECT {column}, count(*) FROM {alone(layout, what, side)} GROUP BY {column} ORDER BY 2 DESC, 1 LIMIT {_FEW + 1}"
+    )
+    if len(rows) > _FEW or len(rows) * 3 > looked_at:
+        return None
+    other = "head" if side == "base" else "base"
+    asked.rows(f"CREATE OR REPLACE TEMP TABLE trait AS SELECT DISTINCT {column} AS v FROM {alone(layout, what, side)}")
+    null = f" OR {column} IS NULL" if any(value is None for value, _ in rows) else ""
+    elsewhere, of = asked.row(f"SELECT count(*) FILTER ({column} IN (FROM trait){null}), count(*) FROM {other}")
+    rare = elsewhere == 0 or (len(rows) == 1 and looked_at >= 20 and elsewhere < 0.5 * of)
+    if not rare:
+        return None
+    return Trait(
+        column=layout.columns[index].name,
+        values=tuple(value for value, _ in rows),
+        rows=looked_at,
+        looked_at=looked_at,
+        elsewhere=elsewhere,
+        elsewhere_of=of,
+    )
+
+
+def _range(asked: Asked, layout: Layout, index: int, what: str, side: str, looked_at: int) -> Trait | None:
+    """Values that all lie below, or all above, those of the other side; not for identifiers, which only grow."""
+    pair, column = layout.columns[index], f"c{index}"
+    if pair.kind not in _ORDERED or pair.name.lower().endswith(("id", "key")) or looked_at < 5:
+        return None
+    low, high, nulls = asked.row(
+        f"SELECT min({column}), max({column}), count(*) - count({column}) FROM {alone(layout, what, side)}"
+    )
+    other_low, other_high = asked.row(
+        f"SELECT min({column}), max({column}) FROM {'head' if side == 'base' else 'base'}"
+    )
+    if nulls or low is None or other_low is None or not (high < other_low or low > other_high):
+        return None
+    below = high < other_low
+    return Trait(
+        column=pair.name,
+        values=None,
+        rows=looked_at,
+        looked_at=looked_at,
+        relation="<" if below else ">",
+        bound=other_low if below else other_high,
+    )

@@ -1,0 +1,116 @@
+"""How distributions moved, and aggregates by segment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from gates.quality.compare import sql
+from gates.quality.compare.columns import Pair
+from gates.quality.compare.matching import Asked, Layout
+from gates.quality.compare.model import Profile, Segment, Shift
+from gates.quality.metrics import Kind
+
+PROFILED = 100_000
+"""About so many keys are profiled, the same ones on both sides; all of them where there are not more than twice that."""
+MAX_SEGMENTS = 1000
+MAX_SUMS = 12
+_NUMBERS = {Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT}
+_ORDERED = _NUMBERS | {Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ}
+_FREQUENT = 20
+
+
+def fetch_profiles(asked: Asked, layout: Layout, indices: Sequence[int], rows: int) -> None:
+    """Tables `base_profile` and `head_profile` with the columns `indices`."""
+    share = sql.BUCKETS if rows <= 2 * PROFILED else max(1, round(sql.BUCKETS * PROFILED / rows))
+    place = sql.hashed(sql.keys(len(layout.keys)) if layout.keys else layout.names)
+    names = ", ".join(["m", *(f"c{index}" for index in indices)])
+    for side in sql.SIDES:
+        asked.rows(
+            f"CREATE OR REPLACE TEMP TABLE {side}_profile AS SELECT {names} FROM {side} "
+            f"WHERE {place} & {sql.BUCKETS - 1} < {share}"
+        )
+
+
+def fetch_shift(asked: Asked, index: int, pair: Pair) -> Shift:
+    """How column `index` moved, from the profile tables."""
+    base, head = (_profile(asked, side, f"c{index}", pair.kind) for side in sql.SIDES)
+    bins = _ordered_bins(f"c{index}") if pair.kind in _ORDERED else _value_bins(f"c{index}")
+    counted = asked.rows(
+        f"WITH {bins} SELECT coalesce(b.bin, h.bin), coalesce(b.n, 0), coalesce(h.n, 0) FROM "
+        f"(SELECT bin, count(*) AS n FROM base_bins GROUP BY bin) AS b FULL JOIN "
+        f"(SELECT bin, count(*) AS n FROM head_bins GROUP BY bin) AS h ON b.bin = h.bin ORDER BY 1"
+    )
+    return Shift(name=pair.name, psi=stability_index([(b, h) for _, b, h in counted]), base=base, head=head)
+
+
+def stability_index(counts: Sequence[tuple[int, int]]) -> float:
+    """Population stability index of two histograms over the same bins; 0 when their shares are the same.
+
+    An empty bin counts half a row, so that the index stays finite. Nothing on one side is as far away as can be: inf.
+    """
+    base, head = sum(pair[0] for pair in counts), sum(pair[1] for pair in counts)
+    if not base or not head:
+        return 0.0 if base == head else math.inf
+    total = 0.0
+    for b, h in counts:
+        p, q = max(b, 0.5) / base, max(h, 0.5) / head
+        total += (q - p) * math.log(q / p)
+    return total
+
+
+def _profile(asked: Asked, side: str, column: str, kind: Kind) -> Profile:
+    number = f"CASE WHEN isfinite({column}::DOUBLE) THEN {column}::DOUBLE END" if kind in _NUMBERS else "NULL::DOUBLE"
+    rows, present, distinct, mean, stddev = asked.row(
+        f"SELECT count(*), count({column}), count(DISTINCT hash({column})) FILTER ({column} IS NOT NULL), avg({number}), "
+        f"stddev_samp({number}) FROM {side}_profile"
+    )
+    return Profile(rows=rows, nulls=rows - present, distinct=distinct, mean=mean, stddev=stddev)
+
+
+def _ordered_bins(column: str) -> str:
+    """Ten bins between base's deciles; null is bin -1."""
+    points = ", ".join(str(tenth / 10) for tenth in range(1, 10))
+    bins = ", ".join(
+        f"{side}_bins AS (SELECT CASE WHEN {column} IS NULL THEN -1 ELSE "
+        f"len(list_filter(coalesce((SELECT e FROM edges), []), lambda x: x < {column})) END AS bin FROM {side}_profile)"
+        for side in sql.SIDES
+    )
+    return f"edges AS (SELECT list_distinct(quantile_disc({column}, [{points}])) AS e FROM base_profile), {bins}"
+
+
+def _value_bins(column: str) -> str:
+    """One bin for each of base's most frequent values, one for the rest (-2); null is bin -1."""
+    frequent = (
+        f"frequent AS (SELECT hash({column}) AS v, row_number() OVER () AS bin FROM (SELECT {column} FROM base_profile "
+        f"WHERE {column} IS NOT NULL GROUP BY {column} ORDER BY count(*) DESC, hash({column}) LIMIT {_FREQUENT}))"
+    )
+    bins = ", ".join(
+        f"{side}_bins AS (SELECT CASE WHEN {column} IS NULL THEN -1 ELSE coalesce(f.bin, -2) END AS bin "
+        f"FROM {side}_profile LEFT JOIN frequent AS f ON hash({column}) = f.v)"
+        for side in sql.SIDES
+    )
+    return f"{frequent}, {bins}"
+
+
+def fetch_segments(asked: Asked, layout: Layout, segment: str) -> tuple[Segment, ...]:
+    """Rows and sums of numeric columns for each value of the column `segment` (`c..` or `k..`), all rows of both sides."""
+    summed = [index for index, pair in enumerate(layout.columns) if pair.kind in _NUMBERS][:MAX_SUMS]
+    sums = "".join(f", sum(c{index}::DOUBLE) AS s{index}" for index in summed)
+    sides = [f"(SELECT {segment} AS v, count(*) AS n{sums} FROM {side} GROUP BY {segment})" for side in sql.SIDES]
+    columns = "".join(f", b.s{index}, h.s{index}" for index in summed)
+    rows = asked.rows(
+        f"SELECT CASE WHEN b.n IS NULL THEN h.v ELSE b.v END, coalesce(b.n, 0), coalesce(h.n, 0){columns} "
+        f"FROM {sides[0]} AS b FULL JOIN {sides[1]} AS h ON b.v IS NOT DISTINCT FROM h.v ORDER BY 1 LIMIT {MAX_SEGMENTS + 1}"
+    )
+    return tuple(
+        Segment(
+            value=row[0],
+            base_rows=row[1],
+            head_rows=row[2],
+            sums=tuple(
+                (layout.columns[index].name, row[3 + 2 * at], row[4 + 2 * at]) for at, index in enumerate(summed)
+            ),
+        )
+        for row in rows
+    )
