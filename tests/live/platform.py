@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import yaml
 
+from headgate.errors import ConfigError
 from headgate.git import Git
 from observability.events import Kind
 from observability.store import open_store
@@ -268,7 +269,14 @@ def role_token(stack: Stack, project: str, role: str = "headgate") -> str:
 def _bring_up(made: Platform, service: str) -> None:
     """The first version, as somebody with all rights would sync it."""
     with client(made.stack, made.app(service), "admin", project=made.namespace) as argocd:
-        eventually(lambda: argocd.application(refresh="normal").sync_revision, "the first comparison", 30)
+
+        def compared() -> str | None:
+            # A project that was made just now is known to Argo CD a moment later.
+            with contextlib.suppress(ConfigError):
+                return argocd.application(refresh="normal").sync_revision
+            return None
+
+        eventually(compared, "the first comparison", 30)
         argocd.sync(revision=made.head(), nonce="first")
     if made.kinds.routed:
         _give_address(made)

@@ -170,7 +170,7 @@ def test_a_rollout_of_four_pods_is_up_in_a_moment_and_gone_in_a_moment(place: Pl
 
 
 def test_requests_follow_the_weight_and_prometheus_counts_the_same(place: Place, router: Router) -> None:
-    host, began = "weighted.example.com", time.time()
+    host, began = "weighted.example.com", int(time.time())  # the record has whole seconds
     place.rollout("weighted", GOOD)
     place.until_ready("weighted", 4)
     place.release("weighted", BAD)

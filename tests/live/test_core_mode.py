@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +19,12 @@ from tests.live.core import RBAC, doctor, documented_roles, grant, lease, withou
 from tests.live.platform import Kinds, Platform, platform
 from tests.live.settings import ARGOCD_NAMESPACE
 from tests.live.stack import Stack
+from tests.live.stories import Stories
 from tests.live.waiting import eventually
 from tests.testing.lease_bench import LeaseBench
 from tests.testing.lock_contract import LockContract
+
+pytestmark = pytest.mark.timeout(300)  # all stories are told while the first test is set up
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def _free(shop: Platform, token: int) -> None:
     assert found["spec"] == {"leaseTransitions": token}
 
 
-def test_good_canary_is_promoted_and_a_bad_one_turned_back(shop: Platform) -> None:
+def _good_and_bad(shop: Platform) -> None:
     with shop.load():
         done = shop.headgate("start", "recommender", "--version", "1.1.0", "-o", "json")
         assert done.code == ExitCode.PASS, done.said
@@ -59,6 +62,87 @@ def test_good_canary_is_promoted_and_a_bad_one_turned_back(shop: Platform) -> No
     assert shop.commits("recommender", "1.1.0") == (1, 0)
     assert shop.commits("recommender", "1.2.0-errors") == (1, 1)
     assert shop.events("recommender", "1.2.0-errors") == [Kind.SERVICE_ROLLEDBACK]
+
+
+def _window(shop: Platform) -> None:
+    """In core mode the controller takes the sync and waits; nobody would watch over it when the window opens."""
+    windows = [{"kind": "deny", "schedule": "* * * * *", "duration": "24h", "applications": ["*"]}]
+    metadata = {"name": shop.namespace, "namespace": ARGOCD_NAMESPACE}
+    project = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": metadata}
+    before = shop.rollout()["metadata"]["generation"]
+    shop.stack.cluster.patch(project, {"spec": {"syncWindows": windows}})
+    try:
+        for _ in range(2):
+            done = shop.headgate("start", "recommender", "--version", "1.3.0")
+            assert done.code == ExitCode.UNDECIDED, done.said
+            assert f"sync window of project {shop.namespace} opens" in done.said
+    finally:
+        shop.stack.cluster.patch(project, {"spec": {"syncWindows": None}})
+    eventually(lambda: "operation" not in shop.application(), "the end of the operation", 30)
+    state = shop.application()["status"]["operationState"]
+    assert (state["phase"], state["message"]) == ("Failed", "Operation terminated")
+    assert shop.rollout()["metadata"]["generation"] == before
+    with shop.load():
+        again = shop.headgate("start", "recommender", "--version", "1.3.0")
+    assert again.code == ExitCode.PASS, again.said
+    shop.check_settled("recommender", "1.3.0")
+    assert shop.commits("recommender", "1.3.0") == (1, 0)
+
+
+def _self_heal(shop: Platform) -> None:
+    """What self-heal has left in the application (a sync of one resource) does not get into the next operation."""
+    shop.stack.cluster.patch(shop.application(), {"spec": {"syncPolicy": {"automated": {"selfHeal": True}}}})
+    shop.stack.cluster.patch(shop.rollout(), {"spec": {"replicas": 3}})
+    eventually(lambda: shop.rollout()["spec"]["replicas"] == shop.kinds.replicas, "self-heal at work", 30)
+    eventually(lambda: "operation" not in shop.application(), "its end", 30)
+    with shop.load():
+        done = shop.headgate("start", "recommender", "--version", "1.5.0")
+        assert done.code == ExitCode.PASS, done.said
+        bad = shop.headgate("start", "recommender", "--version", "1.6.0-errors")
+        assert bad.code == ExitCode.FAIL, bad.said
+    shop.check_settled("recommender", "1.5.0")
+    assert shop.commits("recommender", "1.6.0-errors") == (1, 1)
+
+
+STORIES: dict[str, tuple[str, Callable[[Platform], None]]] = {
+    "test_good_canary_is_promoted_and_a_bad_one_turned_back": ("core-good", _good_and_bad),
+    "test_sync_that_a_window_forbids_is_said_and_not_done_later": ("core-window", _window),
+    "test_application_that_syncs_and_heals_itself": ("core-heal", _self_heal),
+}
+"""Side by side, each with a platform in a namespace of its own."""
+
+
+@pytest.fixture(scope="module")
+def stories(
+    request: pytest.FixtureRequest, stack: Stack, agent: str, tmp_path_factory: pytest.TempPathFactory
+) -> Stories:
+    assert agent
+
+    def tell(namespace: str, story: Callable[[Platform], None]) -> None:
+        with platform(stack, namespace, folders[namespace], Kinds(replicas=4)) as made:
+            without_server(made)
+            story(made)
+
+    folders = {namespace: tmp_path_factory.mktemp(namespace) for namespace, _ in STORIES.values()}
+    told = {name: partial(tell, *story) for name, story in STORIES.items()}
+    return Stories(request, told, workers=len(STORIES))
+
+
+def test_good_canary_is_promoted_and_a_bad_one_turned_back(stories: Stories, request: pytest.FixtureRequest) -> None:
+    """Over the Kubernetes API, with a Lease as lock."""
+    stories.ends(request)
+
+
+def test_sync_that_a_window_forbids_is_said_and_not_done_later(
+    stories: Stories, request: pytest.FixtureRequest
+) -> None:
+    """Once more when the window is gone: then it is done."""
+    stories.ends(request)
+
+
+def test_application_that_syncs_and_heals_itself(stories: Stories, request: pytest.FixtureRequest) -> None:
+    """Good and bad, where Argo CD itself acts on every commit."""
+    stories.ends(request)
 
 
 def _refused(shop: Platform, kubeconfig: Path) -> str:
@@ -165,31 +249,6 @@ def _lacks(shop: Platform, right: Right) -> bool:
     return _needed(shop, "headgate") == (right,)
 
 
-def test_sync_that_a_window_forbids_is_said_and_not_done_later(shop: Platform) -> None:
-    """In core mode the controller takes the sync and waits; nobody would watch over it when the window opens."""
-    windows = [{"kind": "deny", "schedule": "* * * * *", "duration": "24h", "applications": ["*"]}]
-    metadata = {"name": shop.namespace, "namespace": ARGOCD_NAMESPACE}
-    project = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": metadata}
-    before = shop.rollout()["metadata"]["generation"]
-    shop.stack.cluster.patch(project, {"spec": {"syncWindows": windows}})
-    try:
-        for _ in range(2):
-            done = shop.headgate("start", "recommender", "--version", "1.3.0")
-            assert done.code == ExitCode.UNDECIDED, done.said
-            assert f"sync window of project {shop.namespace} opens" in done.said
-    finally:
-        shop.stack.cluster.patch(project, {"spec": {"syncWindows": None}})
-    eventually(lambda: "operation" not in shop.application(), "the end of the operation", 30)
-    state = shop.application()["status"]["operationState"]
-    assert (state["phase"], state["message"]) == ("Failed", "Operation terminated")
-    assert shop.rollout()["metadata"]["generation"] == before
-    with shop.load():
-        again = shop.headgate("start", "recommender", "--version", "1.3.0")
-    assert again.code == ExitCode.PASS, again.said
-    shop.check_settled("recommender", "1.3.0")
-    assert shop.commits("recommender", "1.3.0") == (1, 0)
-
-
 def test_api_server_that_is_away_for_a_while_is_waited_for(shop: Platform) -> None:
     """Killed at the first pause of a canary: the release goes on, and so does its Lease."""
     with shop.load(), shop.begin("start", "recommender", "--version", "1.4.0") as process:
@@ -203,21 +262,6 @@ def test_api_server_that_is_away_for_a_while_is_waited_for(shop: Platform) -> No
     found = lease(shop)
     assert found is not None
     assert "holderIdentity" not in found["spec"]
-
-
-def test_application_that_syncs_and_heals_itself(shop: Platform) -> None:
-    """What self-heal has left in the application (a sync of one resource) does not get into the next operation."""
-    shop.stack.cluster.patch(shop.application(), {"spec": {"syncPolicy": {"automated": {"selfHeal": True}}}})
-    shop.stack.cluster.patch(shop.rollout(), {"spec": {"replicas": 3}})
-    eventually(lambda: shop.rollout()["spec"]["replicas"] == shop.kinds.replicas, "self-heal at work", 30)
-    eventually(lambda: "operation" not in shop.application(), "its end", 30)
-    with shop.load():
-        done = shop.headgate("start", "recommender", "--version", "1.5.0")
-        assert done.code == ExitCode.PASS, done.said
-        bad = shop.headgate("start", "recommender", "--version", "1.6.0-errors")
-        assert bad.code == ExitCode.FAIL, bad.said
-    shop.check_settled("recommender", "1.5.0")
-    assert shop.commits("recommender", "1.6.0-errors") == (1, 1)
 
 
 class TestLeaseOfARealCluster(LockContract):
