@@ -26,7 +26,7 @@ def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], *, ordered: 
     found = [] if theirs["success"] == ours["success"] else [f"success: GX {theirs['success']}, ours {ours['success']}"]
     expected, seen = theirs["result"], ours["result"]
     for key in sorted((expected.keys() | seen.keys()) - NOT_COMPARED):
-        left, right = _plain(expected.get(key)), _plain(seen.get(key))
+        left, right = _settled(key, expected), _settled(key, seen)
         if not ordered:
             if "index" in key:
                 continue
@@ -46,6 +46,32 @@ def _said(answer: Mapping[str, Any]) -> str:
     return f"{answer['success']} {str(answer['result'])[:200]}"
 
 
+def _settled(key: str, result: Mapping[str, Any]) -> Any:
+    """The value of `key` without what is chance: the order of sets and of equally frequent values.
+
+    pandas counts every missing value as a value of its own; together they are one.
+    """
+    value = _plain(result.get(key))
+    if not isinstance(value, list):
+        return value
+    if key == "partial_unexpected_counts" and all(isinstance(item, dict) and "value" in item for item in value):
+        counts: dict[str, int] = {}
+        for item in value:
+            text = repr(_comparable(item["value"]))
+            counts[text] = counts.get(text, 0) + item["count"]
+        return sorted(([text, count] for text, count in counts.items()), key=lambda pair: (-pair[1], pair[0]))
+    if key == "partial_missing_list" or (key == "partial_unexpected_list" and "element_count" not in result):
+        return sorted(value, key=lambda item: repr(_comparable(item)))
+    return value
+
+
+def _comparable(value: Any) -> Any:
+    """The same text for the same number, whether it is whole or a float."""
+    if isinstance(value, list):
+        return [_comparable(item) for item in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _plain(value: Any) -> Any:
     """Numbers as numbers, moments as moments, whatever they are written as."""
     if isinstance(value, Mapping):
@@ -60,6 +86,8 @@ def _plain(value: Any) -> Any:
         return None
     if isinstance(value, dt.date):
         return _moment(value)
+    if value == "NaT":
+        return None
     if isinstance(value, str) and _DATE.match(value):
         try:
             return _moment(dt.datetime.fromisoformat(value))

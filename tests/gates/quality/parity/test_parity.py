@@ -1,0 +1,81 @@
+"""Every case on our engine says what Great Expectations itself says, but for the differences that are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gates.quality.engines.duckdb import open_files
+from gates.quality.engines.port import Batch
+from gates.quality.expectations import planned_types
+from tests.gates.quality.parity.cases import Case, all_cases
+from tests.gates.quality.parity.compare import differences
+from tests.gates.quality.parity.differences import DIFFERENCES, FALLBACK, explained
+from tests.gates.quality.parity.oracle import Asking, write_tables
+from tests.gates.quality.parity.ours import judge, not_planned
+from tests.gates.quality.parity.tables import tables
+
+CASES = tuple(case for case in all_cases() if case.oracle == "pandas")
+TYPES = sorted({case.type for case in CASES})
+
+Answers = Mapping[str, Mapping[str, Any]]
+
+
+def open_table(folder: Path, name: str) -> Batch:
+    return open_files([folder / f"{name}.parquet"])
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Answers, Answers]:
+    """Theirs and ours, of all cases."""
+    folder = write_tables(tables(), tmp_path_factory.mktemp("tables"))
+    asking = Asking(CASES, "pandas", str(folder))
+    ours = judge(CASES, partial(open_table, folder))
+    return asking.answers(), ours
+
+
+def unlike(case: Case, answers: tuple[Answers, Answers]) -> list[str]:
+    theirs, ours = answers
+    return differences(theirs[case.id], ours[case.id])
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.timeout(240)
+def test_duckdb_says_what_pandas_says(kind: str, answers: tuple[Answers, Answers]) -> None:
+    aside = not_planned(answers[1])
+    wrong = [
+        f"{case.id}\n  " + "\n  ".join(text[:500] for text in found)
+        for case in CASES
+        if case.type == kind and case.id not in aside and not explained(case)
+        for found in [unlike(case, answers)]
+        if found
+    ]
+    assert not wrong, f"{len(wrong)} cases differ:\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda difference: difference.name)
+def test_a_difference_that_is_listed_is_still_one(difference: Any, answers: tuple[Answers, Answers]) -> None:
+    covered = [case for case in CASES if difference.covers(case)]
+    same = [case.id for case in covered if not unlike(case, answers)]
+    assert covered, "no case shows it"
+    assert not same, "these do not differ: take them out of the difference"
+
+
+def test_what_goes_to_the_fallback_is_what_is_listed(answers: tuple[Answers, Answers]) -> None:
+    aside = not_planned(answers[1])
+    unexpected = {name: why for name, why in aside.items() if not any(text in why for text in FALLBACK)}
+    assert not unexpected
+    assert [text for text in FALLBACK if not any(text in why for why in aside.values())] == []
+
+
+def test_there_are_enough_cases_of_every_type() -> None:
+    assert len(all_cases()) >= 600
+    assert len({case.type for case in all_cases()} & planned_types()) == len(planned_types())
+
+
+def test_at_least_fifty_types_are_planned() -> None:
+    assert len(planned_types()) >= 50
