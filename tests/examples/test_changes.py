@@ -9,22 +9,24 @@ import pytest
 
 from cicd.cli.main import main
 from cicd.config.load import parse_config
+from gates.quality.engine_runner import EngineRunner
 from gates.quality.gate import QualityCheck, run_quality
 from gates.quality.reference import ReferenceRunner
+from gates.quality.runner import SuiteRunner
 from gates.verdict import Outcome, Verdict
 from headgate.clock import SystemClock
 from headgate.exit_codes import ExitCode
 from tests.testing.shop import CHANGES, PLATFORM, copy_platform, run_python
 
 
-def check_quality(root: Path) -> Verdict:
-    """The platform's own suites, on freshly built data, by Great Expectations itself."""
+def check_quality(root: Path, runner: SuiteRunner | None = None) -> Verdict:
+    """The platform's own suites, on freshly built data; by Great Expectations itself unless told otherwise."""
     config = parse_config((root / "headgate.yaml").read_bytes())
     checks = [
-        QualityCheck(name=check.name, suite=check.suite, data=check.data, build=check.build)
+        QualityCheck(name=check.name, suite=check.suite, data=check.data, build=check.build, key=check.key)
         for check in config.gates.quality
     ]
-    return run_quality(checks, root=root, runner=ReferenceRunner(), clock=SystemClock())
+    return run_quality(checks, root=root, runner=runner or ReferenceRunner(), clock=SystemClock())
 
 
 def outcomes(verdict: Verdict) -> dict[str, Outcome]:
@@ -89,3 +91,14 @@ def test_only_the_suite_of_the_facts_finds_the_duplicated_sales(tmp_path: Path) 
     }
     failed = [leaf for leaf in verdict.leaves() if leaf.outcome is Outcome.FAIL]
     assert any("unique" in leaf.name or "unique" in leaf.rule for leaf in failed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [None, "bad-data"])
+def test_the_engine_says_what_great_expectations_says(tmp_path: Path, change: str | None) -> None:
+    """Not only the same outcomes: the same counts, bounds, rows, keys and masked values, in the same words."""
+    root = copy_platform(tmp_path / "platform", change)
+    ours, theirs = check_quality(root, EngineRunner()), check_quality(root)
+    assert [(leaf.name, leaf.outcome, leaf.message, leaf.details) for leaf in ours.leaves()] == [
+        (leaf.name, leaf.outcome, leaf.message, leaf.details) for leaf in theirs.leaves()
+    ]
