@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from gates.quality.conditions import row_condition
@@ -104,3 +105,23 @@ def guarded(state: Planned | Finding) -> Planned | Finding:
             return not_judged(str(error))
 
     return Planned(needs=state.needs, then=then)
+
+
+def configured(expectation: Expectation, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `expectation` as it was run: parameters filled in, values coerced (`1` is `1.0`).
+
+    As they are in the suite where they cannot be.
+    """
+    entry = _PLANNERS.get(expectation.type)
+    if entry is None:
+        return dict(expectation.kwargs)
+    try:
+        kwargs, given = substitute(expectation.kwargs, parameters)
+        coerced = coerce_arguments(entry[0], kwargs, given)
+    except (NotJudgedError, NotPlannedError):
+        return dict(expectation.kwargs)
+    return {key: coerced[key] if _is_plain(coerced.get(key)) else value for key, value in kwargs.items()}
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, bool | int | float | str | date)

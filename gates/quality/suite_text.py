@@ -1,0 +1,124 @@
+"""The text of a suite, JSON or YAML, with the line of each expectation. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from json.decoder import JSONDecodeError, JSONDecoder
+from pathlib import PurePath
+from typing import Any, Never
+
+from headgate.errors import ConfigError
+
+_WHITESPACE = re.compile(r"[ \t\n\r]*")
+YAML_SUFFIXES = frozenset({".yaml", ".yml"})
+
+
+def read_text(data: bytes, path: str) -> tuple[Any, list[int]]:
+    """What `data` says and the line, counted from 1, on which each element of `expectations` begins.
+
+    The suffix of `path` says whether it is YAML. Raises `ConfigError` with file and line where it is neither.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        refuse(f"the suite is not UTF-8 text ({error.reason} at byte {error.start})", path, "Save it as UTF-8.")
+    try:
+        return _yaml(text, path) if PurePath(path).suffix.lower() in YAML_SUFFIXES else _json(text, path)
+    except RecursionError:
+        refuse("the suite is nested too deeply", path, "Name a Great Expectations suite.")
+
+
+def refuse(what: str, where: str, next_step: str) -> Never:
+    raise ConfigError(what, where=where, next_step=next_step)
+
+
+def _json(text: str, path: str) -> tuple[Any, list[int]]:
+    try:
+        document = json.loads(text)
+    except JSONDecodeError as error:
+        refuse(
+            f"the suite is not JSON: {error.msg} at column {error.colno}",
+            f"{path}:{error.lineno}",
+            "Correct the file, or write it again with Great Expectations.",
+        )
+    except ValueError as error:  # a whole number of more than 4300 digits
+        refuse(f"the suite is not JSON: {error}", path, "Correct the file.")
+    return document, _entry_lines(text) if isinstance(document, dict) else []
+
+
+def _yaml(text: str, path: str) -> tuple[Any, list[int]]:
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Dates stay text, as they are in JSON."""
+
+        yaml_implicit_resolvers = {  # noqa: RUF012 - how PyYAML has it
+            first: [(tag, form) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            refuse("the suite has YAML aliases", path, "Write out what they stand for.")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.load(text, Loader=Loader)  # noqa: S506 - a safe loader
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        refuse(f"the suite is not YAML: {error.problem or error.context}", f"{path}:{line}", "Correct the file.")
+    except (yaml.YAMLError, ValueError) as error:
+        refuse(f"the suite is not YAML: {error}", path, "Correct the file.")
+    return document, _yaml_lines(node)
+
+
+def _yaml_lines(node: Any) -> list[int]:
+    """The lines of the elements of the top-level list `expectations`."""
+    for key, value in node.value if node is not None and isinstance(node.value, list) else []:
+        if getattr(key, "value", None) == "expectations" and isinstance(value.value, list):
+            return [entry.start_mark.line + 1 for entry in value.value if hasattr(entry, "start_mark")]
+    return []
+
+
+def _entry_lines(text: str) -> list[int]:
+    """The line on which each element of the top-level array `expectations` begins, counted from 1.
+
+    The text is known to be JSON; the decoder is led by hand because it keeps no positions.
+    """
+    decoder = JSONDecoder()
+    at = _skip(text, 0) + 1
+    starts: list[int] = []
+    while text[at := _skip(text, at)] != "}":
+        key, at = decoder.raw_decode(text, at)
+        at = _skip(text, _skip(text, at) + 1)
+        if key == "expectations" and text[at] == "[":
+            starts, at = _element_starts(decoder, text, at + 1)
+        else:
+            _, at = decoder.raw_decode(text, at)
+        at = _skip(text, at)
+        at += text[at] == ","
+    return _lines(text, starts)
+
+
+def _lines(text: str, starts: list[int]) -> list[int]:
+    lines, line, before = [], 1, 0
+    for start in starts:
+        line += text.count("\n", before, start)
+        before = start
+        lines.append(line)
+    return lines
+
+
+def _element_starts(decoder: JSONDecoder, text: str, at: int) -> tuple[list[int], int]:
+    starts = []
+    while text[at := _skip(text, at)] != "]":
+        starts.append(at)
+        _, at = decoder.raw_decode(text, at)
+        at = _skip(text, at)
+        at += text[at] == ","
+    return starts, at + 1
+
+
+def _skip(text: str, at: int) -> int:
+    """The first position from `at` on that is not JSON white space."""
+    found = _WHITESPACE.match(text, at)
+    return found.end() if found else at
