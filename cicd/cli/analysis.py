@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from deployments.analysis.judge import JudgeVerdict
 
 
+_ABOVE_0 = click.FloatRange(0, min_open=True)
+_CHANCE = click.FloatRange(0, 1, min_open=True, max_open=True)
+_MOST_LOOKS = 10_000
+
+
 @click.group()
 def analysis() -> None:
     """Judge recorded counts of a canary and its baseline; say what would be seen, and how soon.
@@ -97,6 +102,44 @@ def emit_replay(evidence: Path, picture_path: Path | None, output: str) -> int:
         "the verdict is NOT the one that was written down: the file was changed, or another version of Headgate made it"
     )
     return ExitCode.UNDECIDED
+
+
+@analysis.command()
+@click.option("--rate", type=_ABOVE_0, required=True, help="Requests (or rows) a second, both arms together.")
+@click.option(
+    "--weight",
+    type=click.FloatRange(0, 100, min_open=True, max_open=True),
+    required=True,
+    help="Percent to the canary.",
+)
+@click.option("--base", type=click.FloatRange(0, 1, max_open=True), required=True, help="Bad of all on the baseline.")
+@click.option("--within", "within_s", type=_ABOVE_0, default=600.0, show_default=True, help="Seconds of the step.")
+@click.option("--interval", "interval_s", type=_ABOVE_0, default=5.0, show_default=True, help="Seconds between looks.")
+@click.option(
+    "--history", "history_s", type=click.FloatRange(0), default=0.0, show_default=True, help="Seconds known before it."
+)
+@click.option("--alpha", type=_CHANCE, default=0.05, show_default=True, help="Chance of a false FAIL, all metrics.")
+@click.option("--beta", type=_CHANCE, default=0.05, show_default=True, help="Chance of a false PASS.")
+@click.option("--metrics", type=click.IntRange(1), default=1, show_default=True, help="Metrics that share alpha.")
+@click.option("--max-ratio-increase", type=click.FloatRange(0), default=0.0, show_default=True, help="Tolerated.")
+@click.option("--max-absolute-increase", type=click.FloatRange(0), default=0.0, show_default=True, help="Tolerated.")
+@click.option("--margin-ratio", type=click.FloatRange(0), help="A PASS rules this out.  [default: 1, a doubling]")
+@click.option("--margin-absolute", type=click.FloatRange(0), help="A PASS rules this out.  [default: 0.001]")
+@click.option(
+    "--runs", type=click.IntRange(20, 100_000), default=200, show_default=True, help="Simulated rollouts each."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same answer.")
+@output_option()
+def power(runs: int, seed: int, output: str, **keys: Any) -> int:
+    """Say how small a regression would be seen, and how soon, by simulating rollouts on such traffic."""
+    from deployments.analysis.power import Traffic, power_report, power_text
+
+    traffic = Traffic(**keys)
+    if traffic.within_s / traffic.interval_s > _MOST_LOOKS or traffic.history_s / traffic.interval_s > _MOST_LOOKS:
+        raise click.BadParameter(f"more than {_MOST_LOOKS} looks at a step are not simulated", param_hint="--interval")
+    report = power_report(traffic, runs=runs, seed=seed)
+    emit(output, report.document(), lambda: power_text(report))
+    return ExitCode.PASS
 
 
 @analysis.command("import")

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from random import Random
-from statistics import median
 
 from deployments.analysis.judge import (
     Interval,
@@ -21,7 +20,6 @@ from deployments.analysis.judge import (
     State,
     start,
     update,
-    verdict,
 )
 from gates.verdict import Outcome
 
@@ -42,7 +40,7 @@ class Traffic:
     base: float
     within_s: float = 600.0
     interval_s: float = 5.0
-    history_s: float = 60.0
+    history_s: float = 0.0
     alpha: float = 0.05
     beta: float = 0.05
     metrics: int = 1
@@ -107,6 +105,74 @@ def smallest(traffic: Traffic, *, share: float, runs: int, seed: int) -> Seen | 
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What would be seen of an equal canary and of regressions; `smallest` by the share of runs that see it in time."""
+
+    traffic: Traffic
+    runs: int
+    seed: int
+    rows: tuple[tuple[str, Seen], ...]
+    smallest: tuple[tuple[float, Seen | None], ...]
+
+    def document(self) -> dict[str, object]:
+        """The report as JSON-able values."""
+        return {
+            "traffic": asdict(self.traffic),
+            "runs": self.runs,
+            "seed": self.seed,
+            "canaries": [{"canary": name} | asdict(seen) for name, seen in self.rows],
+            "smallest": [
+                {"seen_in": share, "bad": None if seen is None else seen.bad, "median_s": seen and seen.fail_median_s}
+                for share, seen in self.smallest
+            ],
+        }
+
+
+def power_report(traffic: Traffic, *, runs: int, seed: int) -> Report:
+    """Simulate an equal canary, factors and differences; and look for the smallest regression that is seen in time."""
+    cases: dict[str, float] = {"equal": traffic.base}
+    cases |= {f"x {factor:g}": traffic.base * factor for factor in (1.5, 2, 5)}
+    cases |= {f"+ {points:g} points": traffic.base + points / 100 for points in (0.5, 1, 5)}
+    rows = tuple(
+        (name, simulate(traffic, bad, runs=runs, seed=seed))
+        for name, bad in cases.items()
+        if bad < 1 and (name == "equal" or bad > traffic.base)
+    )
+    found = tuple((share, smallest(traffic, share=share, runs=runs, seed=seed)) for share in (0.5, 0.8, 0.95))
+    return Report(traffic=traffic, runs=runs, seed=seed, rows=rows, smallest=found)
+
+
+def power_text(report: Report) -> str:
+    """The report as a table."""
+    traffic = report.traffic
+    lines = [
+        (
+            f"{traffic.rate:g}/s, {traffic.weight:g} % to the canary, {100 * traffic.base:.3g} % bad on the baseline,"
+            f" looked at every {traffic.interval_s:g} s for {traffic.within_s:g} s; {report.runs} simulated rollouts each"
+        ),
+        "",
+        f"{'CANARY':<14}{'BAD':>9}{'FAIL':>8}{'MEDIAN':>9}{'90 %':>9}{'PASS':>8}{'MEDIAN':>9}{'90 %':>9}",
+    ]
+    for name, seen in report.rows:
+        lines.append(
+            f"{name:<14}{100 * seen.bad:>7.3g} %{100 * seen.failed:>6.0f} %{_s(seen.fail_median_s)}{_s(seen.fail_p90_s)}"
+            f"{100 * seen.passed:>6.0f} %{_s(seen.pass_median_s)}{_s(seen.pass_p90_s)}"
+        )
+    lines.append("")
+    for share, found in report.smallest:
+        what = f"nothing is seen in {100 * share:.0f} % of the rollouts within {traffic.within_s:g} s"
+        if found is not None:
+            times = f", {found.bad / traffic.base:.3g} times the baseline" if traffic.base else ""
+            what = f"seen in {100 * share:.0f} % of the rollouts: {100 * found.bad:.3g} % bad or more{times}"
+        lines.append(what)
+    return "\n".join(lines)
+
+
+def _s(seconds: float | None) -> str:
+    return f"{'-':>9}" if seconds is None else f"{seconds:>7.4g} s"
+
+
 def _run(traffic: Traffic, bad: float, random: Random) -> tuple[Outcome, float]:
     state = start(_policy(traffic))
     part = traffic.weight / 100
@@ -117,9 +183,9 @@ def _run(traffic: Traffic, bad: float, random: Random) -> tuple[Outcome, float]:
         t = at * traffic.interval_s
         canary, base = _arm(traffic, part, bad, random), _arm(traffic, 1 - part, traffic.base, random)
         state = _feed(state, t, canary, base)
-        found = verdict(state)
-        if found.outcome in {Outcome.FAIL, Outcome.PASS}:
-            return found.outcome, t
+        track = state.tracks[_METRIC]  # `verdict` would explain itself at every look
+        if track.harm_at is not None or track.pass_at is not None:
+            return (Outcome.PASS if track.harm_at is None else Outcome.FAIL), t
     return Outcome.INCONCLUSIVE, traffic.within_s
 
 
@@ -180,6 +246,4 @@ def _quantile(times: list[float], runs: int, share: float) -> float | None:
     """The time by which `share` of all runs were decided; None when fewer were."""
     if len(times) < share * runs:
         return None
-    if share == 0.5 and len(times) == runs:
-        return median(times)
     return times[max(0, math.ceil(share * runs) - 1)]
