@@ -22,17 +22,13 @@ class QualityGroup(click.Group):
     """Knows `compare` without importing it: it brings what the other commands do not need."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        import importlib.util
-
-        found = importlib.util.find_spec("cicd.cli.quality_compare")
-        return [*super().list_commands(ctx), *(["compare"] if found else [])]
+        return [*super().list_commands(ctx), "compare"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "compare":
-            from importlib import import_module
+            from cicd.cli.quality_compare import compare
 
-            command: click.Command = import_module("cicd.cli.quality_compare").compare
-            return command
+            return compare
         return super().get_command(ctx, cmd_name)
 
 
@@ -135,7 +131,7 @@ def run(
         policy=standalone.Policy(allow_empty=allow_empty, fail_on=Severity(fail_on), reveal=reveal),
         parameters=_parameters(parameter),
     )
-    _show(report, output, full=full, result_format=result_format)
+    _show(report, output, full=full, allow_empty=allow_empty)
     if junit:
         _write_junit(report, junit)
     return int(report.verdict.exit_code)
@@ -226,7 +222,7 @@ def _parameters(given: tuple[str, ...]) -> dict[str, Any]:
     return known
 
 
-def _show(report: Report, output: str, *, full: bool, result_format: str) -> None:
+def _show(report: Report, output: str, *, full: bool, allow_empty: bool) -> None:
     """The result on stdout; what keeps it from a pass on stderr as well, where stdout is for a program."""
     import os
     import sys
@@ -237,11 +233,22 @@ def _show(report: Report, output: str, *, full: bool, result_format: str) -> Non
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         click.echo(render_text(report.verdict, colour=colour, full=full), color=True)
         return
-    documents = [_document(report, at) for at in range(len(report.findings))]
+    documents = [_document(report, at, allow_empty=allow_empty) for at in range(len(report.findings))]
     emit(output, documents[0] if len(documents) == 1 else documents, str)
     for node in report.verdict.children:
         if node.outcome.value != "PASS":
             say(f"{node.name}: {node.outcome.value} {node.message}")
+
+
+def _document(report: Report, at: int, *, allow_empty: bool) -> dict[str, Any]:
+    """One suite's result in Great Expectations' form; what is undecided is no success."""
+    from gates.quality.results import suite_document
+
+    found, verdict = report.findings[at], report.verdict.children[at]
+    document = suite_document(found, engine=report.engine, parameters=found.parameters, allow_empty=allow_empty)
+    document["success"] = document["success"] and verdict.outcome.value in ("PASS", "FAIL")
+    document["meta"] |= {"outcome": verdict.outcome.value, "message": verdict.message}
+    return document
 
 
 def _write_junit(report: Report, path: Path) -> None:

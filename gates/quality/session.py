@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gates.quality.engines.port import Batch
@@ -54,13 +54,14 @@ class Judged:
 class SuiteFindings:
     """One suite on one batch: exactly one entry for each of its expectations, in their order.
 
-    `rows` is the size of the batch; None when it could not be counted. `duration_s` is wall time of the whole run,
-    which the suites on one batch share.
+    `rows` is the size of the batch; None when it could not be counted. `parameters` are all that were known.
+    `duration_s` is wall time of the whole run, which the suites on one batch share.
     """
 
     suite: Suite
     rows: int | None
     judged: tuple[Judged, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     duration_s: float | None = None
 
 
@@ -103,6 +104,7 @@ def run_suites(
             suite=job.suite,
             rows=_number(values[ROWS]),
             judged=tuple(_judged(entry, state, answer, batch.name) for entry, state in _pairs(job, row)),
+            parameters=job.known,
             duration_s=duration_s,
         )
         for job, row, answer in zip(jobs, states, _complete(answers, len(jobs)), strict=True)
@@ -141,10 +143,7 @@ def _why(state: State) -> str:
 
 def _planned(job: Job, schema: Schema, interpret: Interpret, reference: Reference) -> list[State]:
     settings = {"result_format": job.result_format, "parameters": job.known, "reference": reference}
-    return [
-        _safely(interpret, expectation, schema, **settings)
-        for expectation in job.suite.expectations
-    ]
+    return [_safely(interpret, expectation, schema, **settings) for expectation in job.suite.expectations]
 
 
 def _advanced(state: State, values: Values) -> State:
