@@ -184,9 +184,9 @@ def _outcomes(node: exp.Expression, state: Mapping[str, _Range]) -> Outcomes:
         case exp.Not():
             return frozenset(None if value is None else not value for value in _outcomes(node.this, state))
         case exp.And():
-            return _combined(list(node.flatten()), state, deciding=False)
+            return _combined([node.this, node.expression], state, deciding=False)
         case exp.Or():
-            return _combined(list(node.flatten()), state, deciding=True)
+            return _combined([node.this, node.expression], state, deciding=True)
         case exp.Is(expression=exp.Null()):
             return _is_null(node.this.unnest(), state)
         case exp.Between():

@@ -76,23 +76,61 @@ def plan(metrics: Iterable[Metric], source: Source, dialect: Dialect) -> tuple[S
     return ((streaming(flowing, source, dialect),) if flowing else ()) + tuple(rest)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A share of one pass: aggregates over all rows, and how their values give the value of `metric`.
+
+    `read` gives `UNSETTLED` where the values prove nothing; `plain` says that there is no plainer way.
+    """
+
+    metric: Metric
+    values: tuple[exp.Expression, ...]
+    read: Callable[[Sequence[Any]], Any]
+    plain: bool = True
+
+
+UNSETTLED = object()
+"""In place of a value: the cheap way did not decide it, ask again the plain way."""
+
+
 def streaming(metrics: tuple[Metric, ...], source: Source, dialect: Dialect) -> Step:
     """All of `metrics` (`Count`, `Aggregate`) in one pass; split in halves when it fails."""
-    query = exp.select(*(_aliased(dialect, metric, index) for index, metric in enumerate(metrics)))
+    return one_pass(tuple(part_of(metric, dialect) for metric in metrics), source, dialect)
+
+
+def one_pass(parts: tuple[Part, ...], source: Source, dialect: Dialect) -> Step:
+    """All of `parts` side by side. What stays unsettled is missing from what its `read` gives."""
+    values = [value for part in parts for value in part.values]
+    query = exp.select(*(named(value, f"m{index}") for index, value in enumerate(values)))
 
     def split() -> tuple[Step, ...]:
-        middle = len(metrics) // 2
-        return tuple(streaming(half, source, dialect) for half in (metrics[:middle], metrics[middle:]))
+        if len(parts) == 1:
+            return () if parts[0].plain else (plan_one(parts[0].metric, source, dialect),)
+        middle = len(parts) // 2
+        return tuple(one_pass(half, source, dialect) for half in (parts[:middle], parts[middle:]))
 
     return Step(
         query=query.from_(source.table.copy()),
-        metrics=metrics,
-        read=lambda _, rows: dict(zip(metrics, rows[0], strict=True)),
-        split=split if len(metrics) > 1 else tuple,
+        metrics=tuple(part.metric for part in parts),
+        read=lambda _, rows: read_parts(parts, rows[0]),
+        split=split,
     )
 
 
-def _aliased(dialect: Dialect, metric: Metric, index: int) -> exp.Expression:
+def read_parts(parts: Sequence[Part], row: Sequence[Any]) -> Mapping[Metric, Any]:
+    """The values of `parts` from one row that has the values of all of them in order."""
+    found: dict[Metric, Any] = {}
+    start = 0
+    for part in parts:
+        value = part.read(row[start : start + len(part.values)])
+        start += len(part.values)
+        if value is not UNSETTLED:
+            found[part.metric] = value
+    return found
+
+
+def part_of(metric: Metric, dialect: Dialect) -> Part:
+    """The part for a metric that streams."""
     match metric:
         case Count():
             value = dialect.count(both(metric.condition, metric.where))
@@ -100,7 +138,7 @@ def _aliased(dialect: Dialect, metric: Metric, index: int) -> exp.Expression:
             value = dialect.aggregate(metric)
         case _:
             raise TypeError(metric)
-    return named(value, f"m{index}")
+    return Part(metric=metric, values=(value,), read=lambda values: values[0])
 
 
 def plan_one(metric: Metric, source: Source, dialect: Dialect) -> Step:

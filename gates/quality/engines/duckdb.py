@@ -7,126 +7,41 @@ table, a table of a DuckDB file. A row's index is its place over all files, in t
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Timer
-from typing import Any, ClassVar
+from typing import Any
 
-import duckdb
 from sqlglot import exp
 
-from gates.quality.engines.base import Answer, QueryFailedError, SqlBatch
-from gates.quality.engines.files import FileSet, find_files, reader
+from gates.quality.engines import duck_plan
+from gates.quality.engines.base import QueryFailedError, SqlBatch
+from gates.quality.engines.duck_connection import DuckConnection
+from gates.quality.engines.duck_data import POSITION, ROWS, Data, describe, from_files, from_scan, from_table
+from gates.quality.engines.duck_dialect import DuckDialect, kind_of
+from gates.quality.engines.duck_hashes import Running, queries
+from gates.quality.engines.duck_plan import HASHED, SMALL, Facts
+from gates.quality.engines.files import find_files, reader
 from gates.quality.engines.open import Limits
-from gates.quality.metrics import Column, Failed, Kind, Quantiles, Schema
-from gates.quality.planner import BATCH, Source
-from gates.quality.sql import Dialect, Lowering, both, named, not_null
-from headgate.errors import ConfigError, RemoteTimeoutError, TransportError
+from gates.quality.footers import decide
+from gates.quality.metrics import Duplicated, Failed, Metric, Quantiles, Schema
+from gates.quality.planner import BATCH, Source, Step, plan, plan_one
+from gates.quality.sql import Dialect
+from headgate.errors import ConfigError, TransportError
 
-POSITION = "headgate_position"
+__all__ = ["DuckBatch", "DuckConnection", "kind_of", "open_arrow", "open_batch", "open_database", "open_files"]
 
-_KINDS = {
-    "BOOLEAN": Kind.BOOLEAN,
-    "DATE": Kind.DATE,
-    "FLOAT": Kind.FLOAT,
-    "DOUBLE": Kind.FLOAT,
-    "VARCHAR": Kind.STRING,
-    "BLOB": Kind.BINARY,
-    "INTERVAL": Kind.INTERVAL,
-    "TIMESTAMP WITH TIME ZONE": Kind.TIMESTAMP_TZ,
-    '"NULL"': Kind.NULL,
-    "NULL": Kind.NULL,
-}
-_KIND_PATTERNS = (
-    (re.compile(r".*\]$|STRUCT|MAP|UNION|VARIANT|JSON"), Kind.NESTED),
-    (re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$|BIGNUM|VARINT"), Kind.INTEGER),
-    (re.compile(r"DECIMAL"), Kind.DECIMAL),
-    (re.compile(r"TIMESTAMP"), Kind.TIMESTAMP),
-    (re.compile(r"TIME"), Kind.TIME),
-    (re.compile(r"ENUM"), Kind.STRING),
-)
+DEFAULT_SORTING = 1 << 29
+"""Bytes for sorting outside DuckDB where no limit is set."""
 
 
-def kind_of(native: str) -> Kind:
-    """The kind of a type by DuckDB's name of it."""
-    if native in _KINDS:
-        return _KINDS[native]
-    return next((kind for pattern, kind in _KIND_PATTERNS if pattern.match(native)), Kind.OTHER)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shares:
+    """What is run before hashes are read, what is proved by hashes, and what is run while they are sorted."""
 
-
-def _function(name: str) -> Lowering:
-    return lambda *arguments: exp.Anonymous(this=name, expressions=list(arguments))
-
-
-class DuckDialect(Dialect):
-    """DuckDB's own functions."""
-
-    name = "duckdb"
-    lowerings: ClassVar[Mapping[str, Lowering]] = {
-        "MATCHES": _function("regexp_matches"),
-        "LENGTH": _function("length"),
-        "EPOCH": _function("epoch"),
-        "IS_NAN": _function("isnan"),
-        "IS_JSON": _function("json_valid"),
-        "PARSES_AS": lambda text, form: not_null(exp.Anonymous(this="try_strptime", expressions=[text, form])),
-    }
-
-    def quantiles(self, metric: Quantiles, source: exp.Expression) -> exp.Select | None:
-        if metric.method == "nearest":
-            return None
-        name = "quantile_disc" if metric.method == "discrete" else "quantile_cont"
-        points = exp.Array(expressions=[exp.Literal.number(repr(float(p))) for p in metric.probabilities])
-        value = exp.Anonymous(this=name, expressions=[metric.argument.copy(), points])
-        values = exp.select(named(value, "q")).from_(source.copy())
-        present = both(metric.where, not_null(metric.argument))
-        picked = [
-            exp.Bracket(this=exp.column("q"), expressions=[exp.Literal.number(index)], offset=1, safe=True)
-            for index in range(1, len(metric.probabilities) + 1)
-        ]
-        return exp.select(*picked).from_(values.where(present).subquery("t"))
-
-
-class DuckConnection:
-    """A connection to an in-memory DuckDB whose spill files live in a folder of their own, removed on closing."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="headgate-quality-", dir=limits.temp_directory)
-        settings: dict[str, Any] = {"temp_directory": self._folder.name, "autoinstall_known_extensions": False}
-        if limits.memory_limit_mb is not None:
-            settings["memory_limit"] = f"{limits.memory_limit_mb}MiB"
-        if limits.threads is not None:
-            settings["threads"] = limits.threads
-        self._timeout_s = limits.statement_timeout_s
-        self.raw = duckdb.connect(":memory:", config=settings)
-
-    def execute(self, sql: str) -> Answer:
-        timer = Timer(self._timeout_s, self.raw.interrupt)
-        timer.daemon = True
-        timer.start()
-        try:
-            cursor = self.raw.execute(sql)
-            rows = cursor.fetchall()
-        except duckdb.InterruptException as exc:
-            # Not a query's own failure: asking for its parts one by one would take as long again, each of them.
-            raise RemoteTimeoutError(
-                f"DuckDB was not done within {self._timeout_s:g} s", next_step="Allow more time, or give it less data."
-            ) from exc
-        except duckdb.FatalException as exc:
-            raise TransportError("DuckDB stopped", where="duckdb", next_step=_short(exc)) from exc
-        except duckdb.Error as exc:
-            raise QueryFailedError(_short(exc)) from exc
-        finally:
-            timer.cancel()
-        return Answer(columns=tuple(item[0] for item in cursor.description or ()), rows=rows)
-
-    def close(self) -> None:
-        self.raw.close()
-        self._folder.cleanup()
-
-
-def _short(error: Exception) -> str:
-    return str(error).partition("\n\n")[0].strip()
+    first: tuple[Step, ...]
+    hashed: tuple[Metric, ...]
+    then: tuple[Step, ...]
 
 
 class DuckBatch(SqlBatch):
@@ -135,9 +50,149 @@ class DuckBatch(SqlBatch):
     name = "duckdb"
     connection: DuckConnection
 
+    def __init__(self, connection: DuckConnection, dialect: Dialect, source: Source, data: Data) -> None:
+        super().__init__(connection, dialect, source)
+        self._data = data
+        self._facts: Facts | None = None
+
     def read_schema(self) -> Schema:
-        answer = self.connection.execute(f"DESCRIBE {BATCH}")
-        return Schema(columns=tuple(Column(name=row[0], kind=kind_of(row[1]), native=row[1]) for row in answer.rows))
+        return describe(self.connection)
+
+    def facts(self) -> Facts:
+        """What is known before reading rows, asked once."""
+        if self._facts is None:
+            limit = self.connection.limits.memory_limit_mb
+            memory = DEFAULT_SORTING if limit is None else limit * (1 << 20) // 5
+            self._facts = Facts(schema=self.schema(), footers=self._data.footers(self.schema()), memory=memory)
+        return self._facts
+
+    def answer(self, metrics: Sequence[Metric]) -> None:
+        said = [metric for metric in metrics if self._sayable(metric)]
+        if self.facts().rows < SMALL:
+            for step in self._plain(said):
+                self.run(step)
+            return
+        simple = {metric: duck_plan.simplified(metric, self.facts()) for metric in said}
+        self._answer_large(tuple(simple.values()))
+        self._values.update({metric: self._values[other] for metric, other in simple.items()})
+
+    def _plain(self, metrics: Sequence[Metric]) -> tuple[Step, ...]:
+        shown = duck_plan.shown_rows(metrics, self.source, self.dialect)
+        return (*shown.steps, *plan(shown.left, self.source, self.dialect))
+
+    def _answer_large(self, metrics: Sequence[Metric]) -> None:
+        """Cheap proofs first; hashes are sorted while the rest is computed."""
+        self._decide(metrics)
+        shares = self._shares(self._open(metrics))
+        for step in shares.first:
+            self.run(step)
+        running = [found for metric in self._open(shares.hashed) if (found := self._started(metric)) is not None]
+        for step in shares.then:
+            self.run(step)
+        lists = self._lists(self._open([metric for metric in metrics if isinstance(metric, Quantiles)]))
+        for step in lists:
+            self.run(step)
+        for found in running:
+            self._finish(found)
+
+    def _decide(self, metrics: Iterable[Metric]) -> None:
+        """What the footers say."""
+        facts = self.facts()
+        for metric in self._open(metrics):
+            value = decide(metric, facts.footers, facts.schema)
+            if value is not None:
+                self._values[metric] = value
+
+    def _open(self, metrics: Iterable[Metric]) -> list[Metric]:
+        return [metric for metric in dict.fromkeys(metrics) if metric not in self._values]
+
+    def _shares(self, metrics: Sequence[Metric]) -> _Shares:
+        facts, source, dialect = self.facts(), self.source, self.dialect
+        shown = duck_plan.shown_rows(metrics, source, dialect)
+        grouped = duck_plan.by_value(shown.left, facts, source, dialect)
+        ordered = duck_plan.in_order(grouped.left, facts, source, dialect)
+        sorts = [metric for metric in ordered.left if isinstance(metric, Quantiles)]
+        counts = [duck_plan.present_values(metric) for metric in sorts]
+        self._decide(counts)
+        rest = [metric for metric in ordered.left if metric not in sorts]
+        flow = duck_plan.flowing(dict.fromkeys([*rest, *self._open(counts)]), facts, source, dialect)
+        hashed = [metric for metric in metrics if isinstance(metric, Duplicated) and facts.rows >= HASHED]
+        plain = [metric for metric in flow.left if metric not in hashed]
+        return _Shares(
+            first=ordered.steps,
+            hashed=tuple(metric for metric in hashed if not any(metric in step.metrics for step in flow.steps)),
+            then=(*flow.steps, *grouped.steps, *shown.steps, *plan(plain, source, dialect)),
+        )
+
+    def unsettled(self, metric: Metric) -> None:
+        """A cheap proof failed: large keys go by their hashes, at the latest when nothing else is left."""
+        if isinstance(metric, Duplicated) and self.facts().rows >= HASHED:
+            running = self._started(metric)
+            if running is not None:
+                self._finish(running)
+            return
+        super().unsettled(metric)
+
+    def _lists(self, metrics: Sequence[Metric]) -> tuple[Step, ...]:
+        sorts = []
+        for metric in metrics:
+            assert isinstance(metric, Quantiles)  # noqa: S101 - for the type
+            count = self._values[duck_plan.present_values(metric)]
+            if isinstance(count, int) and count:
+                sorts.append(metric)
+            else:
+                self._values[metric] = count if isinstance(count, Failed) else ()
+        return duck_plan.sorted_lists(sorts, lambda count: int(self._values[count]), self.source)
+
+    def _started(self, metric: Metric) -> Running | None:
+        """The hashes of a metric on their way; None if that failed, and the plain way was gone."""
+        assert isinstance(metric, Duplicated)  # noqa: S101 - for the type
+        proof = duck_plan.hash_proof(metric, self.source)
+        texts = queries(proof, self.facts().rows, self.facts().memory, self.dialect)
+        self.queries.extend(texts)
+        try:
+            return Running(proof, self.connection, texts)
+        except (QueryFailedError, MemoryError):
+            self.run(plan_one(metric, self.source, self.dialect))
+            return None
+
+    def _finish(self, running: Running) -> None:
+        metric = running.proof.metric
+        try:
+            equal = running.equal()
+        except MemoryError:
+            self.run(plan_one(metric, self.source, self.dialect))
+            return
+        if not len(equal):
+            self._values[metric] = 0
+        elif len(equal) * 8 > self.facts().rows:
+            self.run(plan_one(metric, self.source, self.dialect))
+        else:
+            self.run(duck_plan.equal_hashes(running.proof, self.connection.keep(equal, "h"), self.source))
+
+    def explain(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
+        """The queries for `metrics`, those of proofs among them. Only footers are read."""
+        known = dict(self._values)
+        try:
+            return self._explained([metric for metric in self._open(metrics) if self._sayable(metric)])
+        finally:
+            self._values = known
+
+    def _explained(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
+        facts = self.facts()
+        if facts.rows < SMALL:
+            return tuple(self.text(step) for step in self._plain(metrics))
+        simple = [duck_plan.simplified(metric, facts) for metric in metrics]
+        self._decide(simple)
+        shares = self._shares(self._open(simple))
+        proofs = [
+            duck_plan.hash_proof(metric, self.source) for metric in shares.hashed if isinstance(metric, Duplicated)
+        ]
+        hashes = [text for proof in proofs for text in queries(proof, facts.rows, facts.memory, self.dialect)]
+        sorts = [metric for metric in simple if isinstance(metric, Quantiles)]
+        lists = duck_plan.sorted_lists(sorts, lambda _: facts.rows, self.source)
+        texts = (self.text(step) for step in (*shares.first, *shares.then, *lists))
+        return tuple(dict.fromkeys([*texts, *hashes]))
 
     def interrupt(self) -> None:
         """End the query that is running, from another thread."""
@@ -185,16 +240,15 @@ def open_files(paths: Sequence[str | Path], limits: Limits | None = None) -> Duc
     Raises `ConfigError` where there is none, where formats are mixed or the columns of files differ, or where a file
     cannot be read.
     """
-    return _opened(limits or Limits(), lambda connection: _view_files(connection, find_files(paths)))
+    return _opened(limits or Limits(), lambda connection: from_files(connection, find_files(paths)))
 
 
 def open_arrow(table: Any, limits: Limits | None = None) -> DuckBatch:
     """An Arrow table (or another object DuckDB scans, such as a record batch reader's table)."""
 
-    def prepare(connection: DuckConnection) -> str | None:
+    def prepare(connection: DuckConnection) -> Data:
         connection.raw.register("headgate_arrow", table)
-        connection.execute(f"CREATE TEMP VIEW {BATCH} AS SELECT * FROM headgate_arrow")
-        return _numbered(connection)
+        return from_scan(connection, "headgate_arrow")
 
     return _opened(limits or Limits(), prepare)
 
@@ -206,7 +260,7 @@ def open_database(path: Path, table: str | None, limits: Limits | None = None) -
     if not table:
         raise ConfigError("no table is named", where=str(path), next_step="Name it with --table.")
 
-    def prepare(connection: DuckConnection) -> None:
+    def prepare(connection: DuckConnection) -> Data:
         text = str(path).replace("'", "''")
         try:
             connection.execute(f"ATTACH '{text}' AS headgate_data (READ_ONLY)")
@@ -216,7 +270,7 @@ def open_database(path: Path, table: str | None, limits: Limits | None = None) -
             ) from exc
         parts = _name_parts(table)
         name = ".".join(exp.to_identifier(part, quoted=True).sql("duckdb") for part in parts)
-        connection.execute(f"CREATE TEMP VIEW {BATCH} AS SELECT * FROM headgate_data.{name}")
+        return from_table(connection, f"headgate_data.{name}", positioned=False)
 
     return _opened(limits or Limits(), prepare)
 
@@ -227,31 +281,20 @@ def _name_parts(table: str) -> list[str]:
     return [quoted.replace('""', '"') or plain for quoted, plain in found]
 
 
-def _opened(limits: Limits, prepare: Any) -> DuckBatch:
+def _opened(limits: Limits, prepare: Callable[[DuckConnection], Data]) -> DuckBatch:
     connection = DuckConnection(limits)
     try:
-        positioned = prepare(connection)
+        data = prepare(connection)
         source = Source(
             table=_table(BATCH),
-            positioned=_table(positioned) if positioned else None,
+            positioned=_table(ROWS) if data.positioned else None,
             position=POSITION,
             other=_Sources(connection),
         )
-        return DuckBatch(connection, DuckDialect(), source)
+        return DuckBatch(connection, DuckDialect(), source, data)
     except QueryFailedError as exc:
         connection.close()
         raise ConfigError("the data cannot be read", next_step=f"DuckDB says: {exc}") from exc
     except BaseException:
         connection.close()
         raise
-
-
-def _view_files(connection: DuckConnection, files: FileSet) -> str:
-    connection.execute(f"CREATE TEMP VIEW {BATCH} AS SELECT * FROM {reader(files)}")
-    return _numbered(connection)
-
-
-def _numbered(connection: DuckConnection) -> str:
-    name = f"{BATCH}_rows"
-    connection.execute(f"CREATE TEMP VIEW {name} AS SELECT *, row_number() OVER () - 1 AS {POSITION} FROM {BATCH}")
-    return name

@@ -1,0 +1,98 @@
+"""A DuckDB inside the process, whose files of its own are gone when it is closed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import duckdb
+
+from gates.quality.engines.base import Answer, QueryFailedError
+from gates.quality.engines.open import Limits
+from headgate.errors import RemoteTimeoutError, TransportError
+
+ENGINE_SHARE = 0.55
+"""DuckDB's share of a memory limit: the rest is for Python, and for sorting outside DuckDB."""
+
+
+class DuckConnection:
+    """A connection to an in-memory DuckDB whose spill files live in a folder of their own, removed on closing."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="headgate-quality-", dir=limits.temp_directory)
+        self.folder = Path(self._folder.name)
+        settings: dict[str, Any] = {
+            "temp_directory": self._folder.name,
+            "autoinstall_known_extensions": False,
+            "parquet_metadata_cache": True,
+        }
+        if limits.memory_limit_mb is not None:
+            settings["memory_limit"] = f"{max(1, int(limits.memory_limit_mb * ENGINE_SHARE))}MiB"
+        if limits.threads is not None:
+            settings["threads"] = limits.threads
+        self.limits = limits
+        self._kept = 0
+        try:
+            self.raw = duckdb.connect(":memory:", config=settings)
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    def execute(self, sql: str) -> Answer:
+        with self._guarded():
+            cursor = self.raw.execute(sql)
+            return Answer(columns=tuple(item[0] for item in cursor.description or ()), rows=cursor.fetchall())
+
+    def array(self, sql: str) -> Any:
+        """The only column of a query as a numpy array."""
+        with self._guarded():
+            (values,) = self.raw.execute(sql).fetchnumpy().values()
+            return values
+
+    def keep(self, values: Any, name: str) -> str:
+        """A numpy array as a table of one column `name`; the table's own name is the answer."""
+        self._kept += 1
+        table = f"headgate_kept_{self._kept}"
+        self.raw.register(f"{table}_values", {name: values})
+        self.execute(f"CREATE TEMP TABLE {table} AS SELECT {name} FROM {table}_values")
+        self.raw.unregister(f"{table}_values")
+        return table
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        seconds = self.limits.statement_timeout_s
+        with _interrupting(self.raw.interrupt, seconds):
+            try:
+                yield
+            except duckdb.InterruptException as exc:
+                # Not a query's own failure: asking for its parts one by one would take as long again, each of them.
+                raise RemoteTimeoutError(
+                    f"DuckDB was not done within {seconds:g} s", next_step="Allow more time, or give it less data."
+                ) from exc
+            except duckdb.FatalException as exc:
+                raise TransportError("DuckDB stopped", where="duckdb", next_step=_short(exc)) from exc
+            except (duckdb.Error, UnicodeDecodeError, OverflowError) as exc:
+                raise QueryFailedError(_short(exc)) from exc
+
+    def close(self) -> None:
+        self.raw.close()
+        self._folder.cleanup()
+
+
+@contextmanager
+def _interrupting(interrupt: Callable[[], None], seconds: float) -> Iterator[None]:
+    timer = Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _short(error: Exception) -> str:
+    return str(error).partition("\n\n")[0].strip()
