@@ -13,11 +13,6 @@ import pyarrow as pa
 Execute = Callable[[str, list[tuple[Any, ...]] | None], object]
 """Runs a statement, once or (with rows) once for each of them."""
 
-_TYPES: dict[str, Callable[[pa.DataType], str]] = {
-    "sqlite": lambda kind: _first(kind, decimal="REAL", float64="REAL", float32="REAL", timestamp="TIMESTAMP"),
-    "postgres": _first,
-    "mysql": lambda kind: _first(kind, timestamp="DATETIME(6)", zoned="DATETIME(6)", float64="DOUBLE", float32="FLOAT"),
-}
 _QUOTES = {"sqlite": '"', "postgres": '"', "mysql": "`"}
 _MARKS = {"sqlite": "?", "postgres": "%s", "mysql": "%s"}
 
@@ -60,6 +55,13 @@ def _first(kind: pa.DataType, **other: str) -> str:
         "date32[day]": "DATE",
     }
     return names[name]
+
+
+_TYPES: dict[str, Callable[[pa.DataType], str]] = {
+    "sqlite": lambda kind: _first(kind, decimal="REAL", float64="REAL", float32="REAL", timestamp="TIMESTAMP"),
+    "postgres": _first,
+    "mysql": lambda kind: _first(kind, timestamp="DATETIME(6)", zoned="DATETIME(6)", float64="DOUBLE", float32="FLOAT"),
+}
 
 
 def _value(value: Any, dialect: str) -> Any:

@@ -15,9 +15,8 @@ from gates.quality.expectations import planned_types
 from tests.gates.quality.parity.cases import Case, all_cases
 from tests.gates.quality.parity.compare import differences
 from tests.gates.quality.parity.differences import DIFFERENCES, FALLBACK, explained
-from tests.gates.quality.parity.oracle import Asking, write_tables
+from tests.gates.quality.parity.oracle import Asking
 from tests.gates.quality.parity.ours import judge, not_planned
-from tests.gates.quality.parity.tables import tables
 
 CASES = tuple(case for case in all_cases() if case.oracle == "pandas")
 TYPES = sorted({case.type for case in CASES})
@@ -30,12 +29,10 @@ def open_table(folder: Path, name: str) -> Batch:
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Answers, Answers]:
-    """Theirs and ours, of all cases."""
-    folder = write_tables(tables(), tmp_path_factory.mktemp("tables"))
-    asking = Asking(CASES, "pandas", str(folder))
+def answers(asked: Asking, folder: Path) -> tuple[Answers, Answers]:
+    """Theirs and ours, of all cases. Ours while they think."""
     ours = judge(CASES, partial(open_table, folder))
-    return asking.answers(), ours
+    return asked.answers(), ours
 
 
 def unlike(case: Case, answers: tuple[Answers, Answers]) -> list[str]:
