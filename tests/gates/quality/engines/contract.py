@@ -276,6 +276,8 @@ class EngineContract:
     exact_decimals = True
     exact_sums = True
     """Whether a sum of integers is exact beyond 64 bits too, and not only without overflow."""
+    quick = True
+    """Whether a query costs so little that every kind of metric can be asked about every hostile name."""
     unsupported: frozenset[str] = frozenset()
     """Cases that the engine says it has no exact form of."""
 
@@ -476,10 +478,13 @@ class EngineContract:
             Orphans(keys=(value,), other=bench.other("hostile"), other_keys=(name,)),
         ]
         size = len(HOSTILE_VALUES)
+        expected = [size, first + size - 1, size, 0, None, (first,), 0]
+        if not self.quick:
+            metrics, expected = metrics[:2], expected[:2]
         with bench.batch("hostile") as batch:  # type: ignore[attr-defined]  # as above
             assert batch.schema().get(name) is not None
             values = batch.compute([*metrics, shown])
-        assert [values[metric] for metric in metrics] == [size, first + size - 1, size, 0, None, (first,), 0]
+        assert [values[metric] for metric in metrics] == expected
         assert values[shown].rows == ((first,),)
 
     def test_hostile_values(self, bench: Bench) -> None:
