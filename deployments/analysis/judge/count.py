@@ -34,7 +34,7 @@ def step_count(
     """
     if not 0.0 < share < 1.0:
         return test
-    below = [(tolerated / margin) ** way for way in _WAY]
+    below = tuple([(tolerated / margin) ** way for way in _WAY])
     return CountTest(
         binomial(test.harm, ODDS_PRIOR, ODDS, (a, b, _part(share, tolerated)), goal),
         binomial(test.safety, _WAY_PRIOR, below, (a, b, _part(share, margin)), -1.0),

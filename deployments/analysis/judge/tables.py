@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
+from operator import mul
 
 from deployments.analysis.judge.wealth import Wealth, settle
 
@@ -45,38 +47,43 @@ def nearest(share: float, tc: float, tb: float, factor: float, increase: float) 
             return first
         second = share * (tc + factor) + (1.0 - share) * (factor * tb + 1.0)
         return 2.0 * first / (second + math.sqrt(max(second * second - 4.0 * factor * first, 0.0)))
-    low, high = sorted((tb, (tc - increase) / factor))
-    low, high = max(low, 1e-15), min(high, (1.0 - increase) / factor * (1.0 - 1e-12))
-    return _root(share, tc, tb, factor, increase, low, high)
+    return _root(share, tc, tb, factor, increase)
 
 
-def _root(share: float, tc: float, tb: float, factor: float, increase: float, low: float, high: float) -> float:
+def _root(share: float, tc: float, tb: float, factor: float, increase: float) -> float:
     """Newton's method inside a bracket, on the derivative of the log-likelihood along the line (it falls)."""
-    other, p = 1.0 - share, 0.5 * (low + high)
-    weight = share * factor
+    weight, other = share * factor, 1.0 - share
+    limit = (tc - increase) / factor
+    low, high = (tb, limit) if tb < limit else (max(limit, 1e-15), tb)
+    high = min(high, (1.0 - increase) / factor * (1.0 - 1e-12))
+    # The first guess is the root when both rates are small.
+    square, linear = factor * (weight + other), weight * (tc - increase) + other * (factor * tb - increase)
+    p = (linear + math.sqrt(linear * linear + 4.0 * square * other * tb * increase)) / (2.0 * square)
+    if not low < p < high:
+        p = 0.5 * (low + high)
     for _ in range(60):
         q = increase + factor * p
         qq, pp = q * (1.0 - q), p * (1.0 - p)
-        up, down = tc - q, tb - p
-        slope = weight * up / qq + other * down / pp
+        up, down = (tc - q) / qq, (tb - p) / pp
+        slope = weight * up + other * down
         if slope > 0.0:
             low = p
         else:
             high = p
-        bend = (
-            weight * factor * (1.0 + up * (1.0 - 2.0 * q) / qq) / qq + other * (1.0 + down * (1.0 - 2.0 * p) / pp) / pp
+        bend = weight * factor * (1.0 / qq + up * (1.0 - 2.0 * q) / qq) + other * (
+            1.0 / pp + down * (1.0 - 2.0 * p) / pp
         )
-        following = p + slope / bend if bend > 0.0 else low
+        following = p + slope / bend
         if not low < following < high:
             following = 0.5 * (low + high)
-        if abs(following - p) <= 1e-10 * p:
+        if abs(following - p) <= 1e-9 * p:
             return following
         p = following
     return p
 
 
 def conditional(
-    wealth: Wealth, prior: tuple[float, ...], odds: Sequence[float], table: tuple[int, int, int, int], goal: float
+    wealth: Wealth, prior: tuple[float, ...], odds: tuple[float, ...], table: tuple[int, int, int, int], goal: float
 ) -> Wealth:
     """The wealth after one table (m, n, a, b), bets on `odds` ratios; `goal`: the log E-value that decides."""
     m, n, a, b = table
@@ -94,7 +101,7 @@ def conditional(
 
 
 def binomial(
-    wealth: Wealth, prior: tuple[float, ...], odds: Sequence[float], counts: tuple[int, int, float], goal: float
+    wealth: Wealth, prior: tuple[float, ...], odds: tuple[float, ...], counts: tuple[int, int, float], goal: float
 ) -> Wealth:
     """As `conditional` for events without totals: (a, b, share), `share` the canary's part of the events under the null.
 
@@ -115,65 +122,53 @@ def binomial(
     return _bet(wealth, prior, odds, terms, a, events, goal)
 
 
+@cache
+def _powers(odds: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(odd**x for x in range(_WIDE + 1)) for odd in odds)
+
+
 def _bet(
     wealth: Wealth,
     prior: tuple[float, ...],
-    odds: Sequence[float],
-    terms: Sequence[float],
+    odds: tuple[float, ...],
+    terms: list[float],
     seen: int,
     events: int,
     goal: float,
 ) -> Wealth:
     """Settle bets on outcome `seen`; `terms` are the null's weights of all outcomes, lowest first."""
-    last = len(terms) - 1
-    whole = math.fsum(terms)
-    payoffs, top, parts = [], wealth.parts[-1], wealth.parts
-    norms = []
-    for odd, part in zip(odds, parts, strict=False):
-        norm, power = 0.0, 1.0
-        for term in reversed(terms):  # powers fall from 1 at the highest outcome, so that nothing overflows
-            norm += term * power
-            power /= odd
-        norm = whole / norm
-        norms.append(norm)
-        top += part * norm if odd > 1.0 else part * norm * odd ** (-last)
-        payoffs.append(part * norm * odd ** (seen - last))
-    payoffs.append(parts[-1])
-    total = math.fsum(payoffs)
-    log_e = wealth.log_e + math.log(total)
+    last, whole, cash = len(terms) - 1, sum(terms), wealth.parts[-1]
+    stakes, payoffs, top = [], [], cash
+    for powers, part in zip(_powers(odds), wealth.parts, strict=False):
+        stake = part * whole / sum(map(mul, terms, powers))
+        stakes.append(stake)
+        payoffs.append(stake * powers[seen])
+        top += stake * powers[last]
+    payoffs.append(cash)
+    log_e = wealth.log_e + math.log(sum(payoffs))
     if wealth.log_e < goal <= wealth.log_e + math.log(top):
-        log_e = _boosted(wealth, odds, norms, terms, whole, total, goal)
+        log_e = _boosted(wealth, odds, stakes, terms, seen, goal)
     return settle(log_e, payoffs, prior, events)
 
 
 def _boosted(
-    wealth: Wealth,
-    odds: Sequence[float],
-    norms: Sequence[float],
-    terms: Sequence[float],
-    whole: float,
-    total: float,
-    goal: float,
+    wealth: Wealth, odds: tuple[float, ...], stakes: list[float], terms: list[float], seen: int, goal: float
 ) -> float:
     """The log E-value when winnings above the goal are given up and the others raised by as much as that is worth."""
-    last, parts = len(terms) - 1, wealth.parts
-    cap = math.exp(goal - wealth.log_e)
-    wins = [
-        parts[-1]
-        + math.fsum(part * norm * odd ** (x - last) for odd, norm, part in zip(odds, norms, parts, strict=False))
-        for x in range(last + 1)
-    ]
-    boost = 1.0
-    while True:
-        over = math.fsum(term for term, win in zip(terms, wins, strict=True) if boost * win >= cap) / whole
-        rest = math.fsum(term * win for term, win in zip(terms, wins, strict=True) if boost * win < cap) / whole
-        if rest <= 0.0:
+    cap, cash, whole = math.exp(goal - wealth.log_e), wealth.parts[-1], sum(terms)
+    rows = list(zip(stakes, _powers(odds), strict=True))
+    boost, over, gone = 1.0, 0.0, 0.0
+    for x in range(len(terms) - 1, -1, -1):  # what is won falls with x; on average over the null it is 1
+        win = cash + sum([stake * power[x] for stake, power in rows])
+        if boost * win < cap:
             break
-        raised = (1.0 - cap * over) / rest
-        if raised <= boost * (1.0 + 1e-12):
+        chance = terms[x] / whole
+        over += chance
+        gone += chance * win
+        if gone >= 1.0:
             break
-        boost = raised
-    won = boost**_BOOST * total
+        boost = max(boost, (1.0 - cap * over) / (1.0 - gone))
+    won = boost**_BOOST * (cash + sum([stake * power[seen] for stake, power in rows]))
     return goal if won >= cap else wealth.log_e + math.log(won)
 
 

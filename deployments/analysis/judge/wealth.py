@@ -33,13 +33,13 @@ def grow(wealth: Wealth, prior: tuple[float, ...], factors: Sequence[float], eve
     exp = math.exp
     grown = [part * exp(factor - highest) for part, factor in zip(wealth.parts, factors, strict=False)]
     grown.append(wealth.parts[-1] * exp(-highest))
-    total = math.fsum(grown)
+    total = sum(grown)
     return Wealth(wealth.log_e + highest + math.log(total), _spread(grown, total, prior, events))
 
 
 def settle(log_e: float, grown: Sequence[float], prior: tuple[float, ...], events: float) -> Wealth:
     """Wealth of `log_e` spread in proportion to `grown`, for bets that were settled elsewhere."""
-    return Wealth(log_e, _spread(grown, math.fsum(grown), prior, events))
+    return Wealth(log_e, _spread(grown, sum(grown), prior, events))
 
 
 def _spread(grown: Sequence[float], total: float, prior: tuple[float, ...], events: float) -> tuple[float, ...]:
