@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from deployments.analysis.conditioned import ConditionMetric, ConditionPolicy, c
 from deployments.analysis.feeds import CounterFeed, Feed, GaugeFeed
 from deployments.analysis.histograms import SlowRequests
 from deployments.analysis.judge import JudgePolicy, Kind, MetricPolicy, Worse
-from deployments.analysis.judged import JudgedMetric, JudgedPolicy
+from deployments.analysis.judged import JudgedMetric, JudgedPolicy, Record
 from deployments.analysis.openmetrics import OpenMetricsSource
 from deployments.analysis.ports import Arm, MetricSource
 from deployments.analysis.prometheus import PrometheusGauge, PrometheusSource, PrometheusValue
@@ -39,13 +40,16 @@ def build_analysis(
     Connections are closed with `stack`.
     """
     steps, soak = step_names(settings), soak_names(settings)
-    tests = [name for name in (*steps, *soak) if app.config.analysis[name].rule == "test"]
-    builder = _Builder(
+    strategy = settings.strategy.canary or settings.strategy.blue_green
+    evidence = EvidenceFolder(root=app.root, service=service, environment=environment, clock=app.clock, say=say)
+    builder = AnalysisBuilder(
         app=app,
-        settings=settings,
         stack=stack,
-        tests=max(1, len(tests)),
-        evidence=EvidenceFolder(root=app.root, service=service, environment=environment, clock=app.clock, say=say),
+        pods=lambda: build_pods(settings, app.root),
+        tests=sum(app.config.analysis[name].rule == "test" for name in (*steps, *soak)),
+        alpha=strategy.alpha if strategy else 0.05,
+        beta=strategy.beta if strategy else 0.05,
+        record=evidence.keep,
     )
     return AnalysisByRole(steps=builder.analysis(steps), soak=builder.analysis(soak))
 
@@ -75,19 +79,23 @@ def build_pods(settings: ServiceConfig, root: Path) -> KubernetesPods:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Builder:
-    """Builds the metrics of one service. `tests` is the number of tests that share alpha."""
+class AnalysisBuilder:
+    """Builds metrics. `tests` is the number of tests that share `alpha`; connections are closed with `stack`."""
 
     app: App
-    settings: ServiceConfig
     stack: ExitStack
+    pods: Callable[[], KubernetesPods]
     tests: int
-    evidence: EvidenceFolder
+    alpha: float
+    beta: float
+    record: Record
 
     def analysis(self, names: tuple[str, ...]) -> StepAnalysis:
+        """These metrics together. Raises `ConfigError` for a selector or condition that cannot be read."""
         return StepAnalysis(tuple(self.metric(name, self.app.config.analysis[name]) for name in names))
 
     def metric(self, name: str, config: AnalysisConfig) -> StepMetric:
+        """One metric with its rule and its source."""
         for selector in filter(None, (config.errors, config.total, config.histogram)):
             if config.source != "json":
                 parse_selector(render(selector, Arm(hash="0", role="canary").placeholders))
@@ -98,7 +106,7 @@ class _Builder:
                 return self._conditions(name, config)
             case "test":
                 policy = self._judged(name, config)
-                return JudgedMetric(policy=policy, feed=self._feed(policy, config), record=self.evidence.keep)
+                return JudgedMetric(policy=policy, feed=self._feed(policy, config), record=self.record)
 
     def _conditions(self, name: str, config: AnalysisConfig) -> ConditionMetric:
         policy = ConditionPolicy(
@@ -120,8 +128,6 @@ class _Builder:
         return ConditionMetric(policy=policy, source=PrometheusValue(query=query, http=self._client(config.url or "")))
 
     def _judged(self, name: str, config: AnalysisConfig) -> JudgedPolicy:
-        strategy = self.settings.strategy.canary or self.settings.strategy.blue_green
-        alpha, beta = (strategy.alpha, strategy.beta) if strategy else (0.05, 0.05)
         metric = MetricPolicy(
             name=name,
             kind=kind_of(config),
@@ -135,7 +141,9 @@ class _Builder:
             thin_s=config.thin_s,
         )
         # The parts of alpha add up to the whole over all tests; every test must pass, so that beta is not shared.
-        judge = JudgePolicy(metrics=(metric,), alpha=alpha / self.tests, beta=beta, arms_distinct=True)
+        judge = JudgePolicy(
+            metrics=(metric,), alpha=self.alpha / max(1, self.tests), beta=self.beta, arms_distinct=True
+        )
         return JudgedPolicy(
             judge=judge,
             interval_s=config.interval_s or _TEST_INTERVAL_S,
@@ -169,7 +177,7 @@ class _Builder:
         if config.source == "prometheus":
             source = PrometheusSource(errors=errors, total=total, http=self._client(config.url or ""))
         else:
-            pods = build_pods(self.settings, self.app.root)
+            pods = self.pods()
             self.stack.callback(pods.close)
             source = OpenMetricsSource(errors=errors, total=total, pods=pods, connect=self._client)
         return source if config.above_s is None else SlowRequests(buckets=source, above_s=config.above_s)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cicd.cli.context import emit, output_option, say
+from cicd.cli.context import App, emit, output_option, say
 from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -102,6 +102,58 @@ def emit_replay(evidence: Path, picture_path: Path | None, output: str) -> int:
         "the verdict is NOT the one that was written down: the file was changed, or another version of Headgate made it"
     )
     return ExitCode.UNDECIDED
+
+
+@analysis.command()
+@click.argument("metrics", nargs=-1, required=True, metavar="METRIC...")
+@click.option("--canary", required=True, metavar="HASH", help="Identity of the new version, {{hash}} in the queries.")
+@click.option("--baseline", required=True, metavar="HASH", help="Identity of the version beside it.")
+@click.option("--weight", type=click.FloatRange(0, 100), help="Percent of the traffic that the canary has.")
+@click.option("--timeout", "timeout_s", type=_ABOVE_0, default=600.0, show_default=True, help="Seconds.")
+@click.option("--alpha", type=_CHANCE, default=0.05, show_default=True, help="Chance of a false FAIL, all metrics.")
+@click.option("--beta", type=_CHANCE, default=0.05, show_default=True, help="Chance of a false PASS.")
+@click.option("--service", metavar="NAME", help="Whose pods are scraped (source openmetrics).")
+@click.option("--env", "environment", metavar="NAME", help="Environment of --service.")
+@click.option(
+    "--evidence",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write evidence and pictures there.",
+)
+@output_option()
+@click.pass_obj
+def watch(
+    app: App,
+    metrics: tuple[str, ...],
+    canary: str,
+    baseline: str,
+    weight: float | None,
+    timeout_s: float,
+    alpha: float,
+    beta: float,
+    service: str | None,
+    environment: str | None,
+    evidence: Path | None,
+    output: str,
+) -> int:
+    """Judge two versions that are serving now by METRICs of headgate.yaml, without a release."""
+    from cicd.analysis_watch import open_watch, subject_of
+
+    subject = subject_of(canary, baseline, weight)
+    with open_watch(app, metrics, alpha=alpha, beta=beta, service=service, environment=environment) as watching:
+        found = watching.run(subject, timeout_s=timeout_s, say=say)
+    documents = watching.documents()
+    if evidence is not None:
+        from deployments.analysis.picture import picture
+
+        evidence.mkdir(parents=True, exist_ok=True)
+        for name, document in documents.items():
+            _write(evidence / f"{name}.json", dump(document) + "\n")
+            _write(evidence / f"{name}.svg", picture(watching.seen[name][1]))
+    results = {name: document["result"]["metrics"].get(name) for name, document in documents.items()}
+    result = {"verdict": found.outcome.value, "message": found.message, "metrics": results}
+    emit(output, result, lambda: f"{found.outcome.value}  {found.message}")
+    return found.exit_code
 
 
 @analysis.command()

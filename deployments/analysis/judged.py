@@ -107,6 +107,16 @@ class JudgedMetric:
             step.decided = self._hole(step, rows, now)
         return step.decided
 
+    def standing(self) -> tuple[Recording, JudgeVerdict] | None:
+        """What the present step has seen, and what the judge says of it so far; None before the first look."""
+        if self._step is None:
+            return None
+        evidence = self._step.evidence
+        return self._recording(evidence), verdict(evidence.state)
+
+    def _recording(self, evidence: _Evidence) -> Recording:
+        return Recording(policy=self._policy.judge, intervals=tuple(evidence.intervals))
+
     def _judge(self, step: _Step, rows: tuple[Row, ...], subject: Subject) -> Verdict | None:
         release = self._of_release(subject)
         for row in rows:
@@ -141,8 +151,7 @@ class JudgedMetric:
         return Verdict(name=self.name, outcome=Outcome.INCONCLUSIVE, message=text)
 
     def _decided(self, subject: Subject, evidence: _Evidence, found: JudgeVerdict) -> Verdict:
-        recording = Recording(policy=self._policy.judge, intervals=tuple(evidence.intervals))
-        kept = self._record(self.name, subject, recording, found) if self._record else ""
+        kept = self._record(self.name, subject, self._recording(evidence), found) if self._record else ""
         node = judged_verdict(found, self._policy)
         return replace(node, details=(*node.details, f"evidence: {kept}")) if kept else node
 
