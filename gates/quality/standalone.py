@@ -18,7 +18,7 @@ from gates.quality.session import Job, SuiteFindings, first_needs, run_suites
 from gates.quality.sources import Deadline, fallback_on, within
 from gates.quality.suite import MAX_SUITE_BYTES, Suite, parse_suite
 from gates.verdict import Outcome, Severity, Verdict, group
-from headgate.errors import ConfigError
+from headgate.errors import ConfigError, HeadgateError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,11 @@ def suggest(name: str, data: Data) -> dict[str, Any]:
 @contextlib.contextmanager
 def opened(data: Data) -> Iterator[Batch]:
     """The batch, closed afterwards: no connection and no spill file outlives it."""
-    batch = open_batch(data.data, table=data.table, engine=data.engine, limits=data.limits)
+    try:
+        batch = open_batch(data.data, table=data.table, engine=data.engine, limits=data.limits)
+    except HeadgateError as error:
+        error.where = error.where or data.shown
+        raise
     try:
         yield batch
     finally:

@@ -95,4 +95,6 @@ def _interrupting(interrupt: Callable[[], None], seconds: float) -> Iterator[Non
 
 
 def _short(error: Exception) -> str:
-    return str(error).partition("\n\n")[0].strip()
+    """One line of what DuckDB says; it repeats the whole line of a CSV file that it cannot read: reports may not."""
+    lines = str(error).partition("\n\n")[0].strip().splitlines()
+    return " ".join(line.strip() for line in lines if not line.startswith("Original Line:"))

@@ -237,8 +237,8 @@ def open_batch(data: str, table: str | None, limits: Limits) -> DuckBatch:
 def open_files(paths: Sequence[str | Path], limits: Limits | None = None) -> DuckBatch:
     """The files of `paths` (files, folders, globs) as one table.
 
-    Raises `ConfigError` where there is none, where formats are mixed or the columns of files differ, or where a file
-    cannot be read.
+    Raises `ConfigError` where there is none, where formats are mixed or the columns of files differ, and
+    `TransportError` where a file cannot be read.
     """
     return _opened(limits or Limits(), lambda connection: from_files(connection, find_files(paths)))
 
@@ -294,7 +294,7 @@ def _opened(limits: Limits, prepare: Callable[[DuckConnection], Data]) -> DuckBa
         return DuckBatch(connection, DuckDialect(), source, data)
     except QueryFailedError as exc:
         connection.close()
-        raise ConfigError("the data cannot be read", next_step=f"DuckDB says: {exc}") from exc
+        raise TransportError("the data cannot be read", next_step=f"DuckDB says: {exc}") from exc
     except BaseException:
         connection.close()
         raise

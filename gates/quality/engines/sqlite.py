@@ -171,6 +171,8 @@ def open_batch(data: str, table: str | None, limits: Limits) -> SqliteBatch:
     try:
         raw = _connect(path, limits, functions)
     except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise TransportError(f"cannot be opened: {error}", where=where, next_step="Run it again later.") from error
         raise ConfigError(f"cannot be opened: {error}", where=where, next_step="Check its permissions.") from error
     except sqlite3.DatabaseError as error:
         raw_error = f"not a SQLite database: {error}"
