@@ -31,8 +31,10 @@ def row_condition(arguments: Mapping[str, Any], schema: Schema, reference: Refer
     exact form here.
     """
     given = arguments.get("row_condition")
-    if not given:
+    if given is None:
         return None
+    if not given:
+        refuse("row_condition: expr cannot be an empty string")
     reader = Conditions(schema, reference)
     if isinstance(given, str):
         return reader.text(given, arguments.get("condition_parser"))

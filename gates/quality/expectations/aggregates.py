@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+from sqlglot import exp
 
 from gates.quality.expectations import arguments as given
 from gates.quality.expectations.arguments import time_of
@@ -25,8 +27,9 @@ from gates.quality.metrics import (
     Values,
 )
 from gates.quality.result_format import Level
-from gates.quality.sql import column
+from gates.quality.sql import column, epoch
 
+_MOMENTS = (Kind.TIMESTAMP, Kind.TIMESTAMP_TZ)
 TOLERANCE = 1e-4
 """Relative: a quantile this close to a bound is within it."""
 
@@ -94,8 +97,24 @@ def _extreme(context: Context, function: Any) -> Planned:
 
 def plan_mean(context: Context) -> Planned:
     found = context.column(context["column"])
+    if found.kind in _MOMENTS:
+        return _mean_moment(context, found)
     metric = Aggregate(function="mean", argument=numeric(context, found, "mean"), where=context.where)
     return _one(context, metric)
+
+
+def _mean_moment(context: Context, found: Column) -> Planned:
+    """The mean of times is a time."""
+    metric = Aggregate(function="mean", argument=epoch(column(found.name)), where=context.where)
+
+    def judge(values: Values) -> Finding:
+        seconds = read(values, metric)
+        if is_nothing(seconds):
+            return between(context, None)
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(seconds))
+        return between(context, moment if found.kind is Kind.TIMESTAMP_TZ else moment.replace(tzinfo=None))
+
+    return Planned(needs=(metric,), then=judge)
 
 
 def plan_stdev(context: Context) -> Planned:
@@ -126,7 +145,9 @@ def plan_sum(context: Context) -> Planned:
 
 def plan_median(context: Context) -> Planned:
     found = context.column(context["column"])
-    value = numeric(context, found, "median")
+    value = column(found.name) if found.kind in _MOMENTS else numeric(context, found, "median")
+    if found.kind is Kind.DECIMAL:
+        value = exp.cast(value, "double")
     metric = Quantiles(argument=value, probabilities=(0.5,), method="continuous", where=context.where)
 
     def judge(values: Values) -> Finding:

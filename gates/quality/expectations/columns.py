@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -80,7 +80,19 @@ def plan_in_set(context: Context) -> Planned:
 
 def plan_not_in_set(context: Context) -> Planned:
     found = context.column(context["column"])
-    return check_column(context, found, is_in(column(found.name), context["value_set"], found))
+    values = context["value_set"]
+    if context.pandas and found.kind in (Kind.TIMESTAMP, Kind.TIMESTAMP_TZ):
+        _check_times(values)
+    return check_column(context, found, is_in(column(found.name), values, found))
+
+
+def _check_times(values: Sequence[Any]) -> None:
+    for value in values:
+        if isinstance(value, str):
+            try:
+                given.time_of(value)
+            except ValueError:
+                refuse(f"Unknown string format: {value}")
 
 
 def plan_between(context: Context) -> Planned:

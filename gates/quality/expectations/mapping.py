@@ -165,7 +165,7 @@ class _Counts:
 
 def _columns_to_show(context: Context, check: RowCheck) -> tuple[str, ...]:
     extra = [column.name for column in context.schema.columns] if context.format.include_rows else []
-    index = [find_column(context.schema, name).name for name in context.format.index_columns]
+    index = _index_columns(context)
     return tuple(dict.fromkeys([*check.columns, *index, *extra]))
 
 
@@ -269,14 +269,19 @@ def _order(value: Any) -> tuple[tuple[bool, Any], ...]:
     return tuple((part is None, 0 if part is None else part) for part in parts)
 
 
+def _index_columns(context: Context) -> list[str]:
+    return [find_column(context.schema, name).name for name in context.format.index_columns]
+
+
 def _positions(
     context: Context, check: RowCheck, sample: Sample | None, rows: Sequence[Mapping[str, Any]]
 ) -> list[Any] | None:
     """Where the unexpected rows are: by the columns that name a row, else by position; None: cannot be said."""
-    names = context.format.index_columns
+    names = _index_columns(context)
+    if names and context.format.exclude_values:
+        return [{name: [row[name] for row in rows] for name in names}] if rows else []
     if names:
-        shown = names if context.format.exclude_values else tuple(dict.fromkeys([*check.columns, *names]))
-        return [{name: row[name] for name in shown} for row in rows]
+        return [{name: row[name] for name in dict.fromkeys([*check.columns, *names])} for row in rows]
     if sample is None:
         return [] if context.pandas else None
     return list(sample.index) if sample.index or not sample.rows else None

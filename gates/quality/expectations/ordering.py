@@ -8,7 +8,7 @@ from typing import Literal
 from sqlglot import exp
 
 from gates.quality.expectations import arguments as given
-from gates.quality.expectations.context import NUMBERS, TIMES, Context
+from gates.quality.expectations.context import NUMBERS, TIMES, Context, refuse
 from gates.quality.expectations.mapping import by_order, check_rows, not_judged_if_any
 from gates.quality.logic import as_bit
 from gates.quality.metrics import Column, Finding, Kind, Planned
@@ -27,12 +27,10 @@ def _ordered(context: Context, direction: Literal["increasing", "decreasing"]) -
     found = context.column(context["column"])
     argument = _comparable(found)
     if argument is None:
-        return not_judged_if_any(
-            context,
-            context.present(found),
-            (found.name,),
-            f"values of type {found.native} cannot be subtracted from each other",
-        )
+        why = f"values of type {found.native} cannot be subtracted from each other"
+        if found.kind is Kind.STRING:
+            refuse(why)
+        return not_judged_if_any(context, context.present(found), (found.name,), why)
     check = by_order(context, found, argument, direction=direction, strictly=bool(context["strictly"]))
     return check_rows(context, check)
 

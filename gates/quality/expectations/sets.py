@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from gates.quality.expectations import arguments as given
 from gates.quality.expectations.aggregates import finding
-from gates.quality.expectations.context import Context, give_up, read, refuse
+from gates.quality.expectations.context import TIMES, Context, give_up, read, refuse
 from gates.quality.expectations.literals import is_in, member
 from gates.quality.logic import negated
 from gates.quality.metrics import Column, Distinct, Finding, Kind, Metric, Planned, Rows, ValueCounts, Values
@@ -48,7 +48,7 @@ def _plan(context: Context, question: _Question) -> Planned:
     found = context.column(context["column"])
     if found.kind is Kind.NESTED:
         give_up("different nested values")
-    wanted = _different(context["value_set"])
+    wanted = _different(_as_days(context["value_set"]) if found.kind is Kind.DATE else context["value_set"])
     inside = is_in(column(found.name), wanted, found)
     others = Distinct(
         keys=(context.value(found),), where=context.within(context.present(found), negated(inside.copy()))
@@ -66,6 +66,19 @@ def _plan(context: Context, question: _Question) -> Planned:
     return Planned(needs=needs, then=judge)
 
 
+def _as_days(values: Sequence[Any]) -> list[Any]:
+    """Beside dates a text with a time of day stands for its day."""
+    return [_day(value) if isinstance(value, str) else value for value in values]
+
+
+def _day(value: str) -> Any:
+    try:
+        moment = given.time_of(value)
+    except ValueError:
+        return value
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
 def _different(values: Sequence[Any]) -> list[Any]:
     try:
         return list(dict.fromkeys(values))
@@ -76,7 +89,12 @@ def _different(values: Sequence[Any]) -> list[Any]:
 def _missing(wanted: Sequence[Any], there: Any, found: Column) -> list[Any]:
     """Those of the set that no value of the column is equal to, as they are written in the suite."""
     present = {_key(value) for value, _ in there or ()}
-    return [value for value in wanted if (known := member(value, found.kind)) is None or _key(known) not in present]
+    known = [(value, member(value, found.kind)) for value in wanted]
+    return [
+        fitting if found.kind in TIMES and fitting is not None else value
+        for value, fitting in known
+        if fitting is None or _key(fitting) not in present
+    ]
 
 
 def _key(value: Any) -> Any:

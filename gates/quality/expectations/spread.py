@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from gates.quality.expectations import arguments as given
 from gates.quality.expectations.columns import check_column
-from gates.quality.expectations.context import Context, read
+from gates.quality.expectations.context import Context, read, refuse
 from gates.quality.expectations.mapping import not_judged_if_any
 from gates.quality.expectations.numbers import as_float, finite_value, infinite, numeric
 from gates.quality.logic import compared, some
@@ -46,6 +46,8 @@ def plan_outliers(context: Context) -> Planned | Finding:
     value = numeric(context, found, "outliers")
     multiplier = context["multiplier"]
     if context["method"] == "iqr":
+        if found.kind is Kind.BOOLEAN:
+            refuse(f"{found.name} is {found.native}, of which there are no quartiles")
         return _by_quartiles(context, found, value, multiplier)
 
     def unexpected(mean: float, deviation: float) -> exp.Expression:
@@ -84,7 +86,7 @@ def _by_deviation(
 
 def _by_quartiles(context: Context, found: Column, value: exp.Expression, multiplier: float) -> Planned:
     """Outside of the first and third quartile by more than `multiplier` times their distance."""
-    quartiles = Quantiles(argument=value, probabilities=(0.25, 0.75), method="continuous", where=context.where)
+    quartiles = Quantiles(argument=_double(value), probabilities=(0.25, 0.75), method="continuous", where=context.where)
 
     def judge(values: Values) -> Planned:
         low, high = (*(as_float(part) for part in read(values, quartiles) or ()), None, None)[:2]
@@ -112,12 +114,10 @@ def _is_text(found: Column) -> bool:
 
 
 def _no_numbers(context: Context, found: Column) -> Planned:
-    return not_judged_if_any(
-        context,
-        context.present(found),
-        (found.name,),
-        f"{found.name} is {found.native}: its values have no mean and no deviation",
-    )
+    why = f"{found.name} is {found.native}: its values have no mean and no deviation"
+    if found.kind in (Kind.STRING, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ):
+        refuse(why)
+    return not_judged_if_any(context, context.present(found), (found.name,), why)
 
 
 _MAP = {**given.COLUMN, **given.MAP}
