@@ -195,15 +195,17 @@ def _data(source: dict[str, Any]) -> Data:
     from gates.quality.engines.open import Limits
     from gates.quality.standalone import Data
 
-    memory = source["memory_limit"]
+    memory, timeout_s = source["memory_limit"], source["timeout"]
     limits = Limits(
-        statement_timeout_s=source["timeout"],
+        connect_timeout_s=min(Limits().connect_timeout_s, timeout_s),
+        lock_timeout_s=min(Limits().lock_timeout_s, timeout_s / 2),
+        statement_timeout_s=timeout_s,
         memory_limit_mb=None if memory is None else max(1, memory // 2**20),
         threads=source["threads"],
         max_bytes=source["max_bytes"],
     )
     return Data(
-        data=source["data"], table=source["table"], engine=source["engine"], limits=limits, timeout_s=source["timeout"]
+        data=source["data"], table=source["table"], engine=source["engine"], limits=limits, timeout_s=timeout_s
     )
 
 

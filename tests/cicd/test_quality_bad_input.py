@@ -343,7 +343,7 @@ def test_a_locked_sqlite_file(tmp_path: Path) -> None:
         connection.execute("INSERT INTO t VALUES (1)")
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("BEGIN EXCLUSIVE")
-    arguments = ("--data", f"sqlite:///{path}", "--table", "t", "--timeout", "20", "-o", "json")
+    arguments = ("--data", f"sqlite:///{path}", "--table", "t", "--timeout", "4", "-o", "json")
     done = quality(tmp_path, write_suite(tmp_path, NOT_NULL), *arguments)
     connection.close()
     assert done.code == 4
