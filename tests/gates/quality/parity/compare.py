@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?$")
+SHOWN = 20
 NOT_COMPARED = frozenset({"unexpected_index_query"})
 """The query as text is the engine's own affair."""
 
@@ -26,6 +27,8 @@ def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], *, ordered: 
     found = [] if theirs["success"] == ours["success"] else [f"success: GX {theirs['success']}, ours {ours['success']}"]
     expected, seen = theirs["result"], ours["result"]
     for key in sorted((expected.keys() | seen.keys()) - NOT_COMPARED):
+        if key == "partial_unexpected_counts" and _cut(expected.get(key)):
+            continue
         left, right = _settled(key, expected), _settled(key, seen)
         if not ordered:
             if "index" in key:
@@ -63,6 +66,11 @@ def _settled(key: str, result: Mapping[str, Any]) -> Any:
     if key == "partial_missing_list" or (key == "partial_unexpected_list" and "element_count" not in result):
         return sorted(value, key=lambda item: repr(_comparable(item)))
     return value
+
+
+def _cut(counts: Any) -> bool:
+    """Whether pandas, for which no two missing values are one, had more values to count than it shows."""
+    return isinstance(counts, list) and len(counts) >= SHOWN and "None" in repr(_plain(counts))
 
 
 def _comparable(value: Any) -> Any:
