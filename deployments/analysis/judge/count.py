@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
-from deployments.analysis.judge.ratio import ODDS, ODDS_PRIOR
+from deployments.analysis.judge.odds import PRIOR, odds_after
 from deployments.analysis.judge.tables import binomial
 from deployments.analysis.judge.wealth import Wealth, begin
 
@@ -13,16 +14,17 @@ _WAY_PRIOR = (0.55, 0.2, 0.2, 0.05)
 
 
 class CountTest(NamedTuple):
-    """Both E-processes of one metric that counts events, and how many were expected in the canary."""
+    """Both E-processes of one metric that counts events; how many the canary had, and how many at equal rates."""
 
     harm: Wealth
     safety: Wealth
+    seen: float
     expected: float
 
 
 def begin_count() -> CountTest:
     """No evidence."""
-    return CountTest(begin(ODDS_PRIOR), begin(_WAY_PRIOR), 0.0)
+    return CountTest(begin(PRIOR), begin(_WAY_PRIOR), 0.0, 0.0)
 
 
 def step_count(
@@ -35,9 +37,11 @@ def step_count(
     if not 0.0 < share < 1.0:
         return test
     below = tuple([(tolerated / margin) ** way for way in _WAY])
+    odds = odds_after(test.seen, test.expected, test.harm.events, tolerated)
     return CountTest(
-        binomial(test.harm, ODDS_PRIOR, ODDS, (a, b, _part(share, tolerated)), goal),
-        binomial(test.safety, _WAY_PRIOR, below, (a, b, _part(share, margin)), -1.0),
+        binomial(test.harm, PRIOR, odds, (a, b, _part(share, tolerated)), goal),
+        binomial(test.safety, _WAY_PRIOR, below, (a, b, _part(share, margin)), math.inf),
+        test.seen + a,
         test.expected + (a + b) * share,
     )
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from deployments.analysis.judge.odds import PRIOR, odds_after
 from deployments.analysis.judge.tables import against, conditional, nearest
 from deployments.analysis.judge.wealth import Wealth, begin, grow
 
-# Bets on harm: the odds of a bad event in the canary over what is tolerated, and how the first money is spread over
-# them (cash last). Chosen so that the time to an abort is short from 1.5 to 30 times, not best at any one.
-ODDS = (1.5, 2.2, 4.0, 10.0, 30.0)
-ODDS_PRIOR = (0.15, 0.28, 0.25, 0.20, 0.07, 0.05)
 # Bets on safety: the canary's rate as a part of the way from the baseline's rate to the margin, 0 at the baseline.
 _WAY = (-0.5, 0.0, 0.4)
 _WAY_PRIOR = (0.2, 0.5, 0.25, 0.05)
@@ -27,17 +24,24 @@ class Line(NamedTuple):
 
 
 class RatioTest(NamedTuple):
-    """Both E-processes of one bad-of-total metric, and the baseline's past (`bad` of `total`, fading)."""
+    """Both E-processes of one bad-of-total metric, and what bets are learned from.
+
+    `bad` of `total`: the baseline's past, fading. `seen` of `events`: the canary's part of the bad events of both
+    arms; `expected`: how many would have been its own at equal rates.
+    """
 
     harm: Wealth
     safety: Wealth
     bad: float
     total: float
+    seen: float = 0.0
+    expected: float = 0.0
+    events: float = 0.0
 
 
 def begin_ratio() -> RatioTest:
     """No evidence, no past."""
-    return RatioTest(begin(ODDS_PRIOR), begin(_WAY_PRIOR), 0.0, 0.0)
+    return RatioTest(begin(PRIOR), begin(_WAY_PRIOR), 0.0, 0.0)
 
 
 def learn(test: RatioTest, bad: float, total: float) -> RatioTest:
@@ -45,7 +49,7 @@ def learn(test: RatioTest, bad: float, total: float) -> RatioTest:
     bad, total = test.bad + bad, test.total + total
     if bad > _MEMORY:
         bad, total = _MEMORY, total * _MEMORY / bad
-    return RatioTest(test.harm, test.safety, bad, total)
+    return RatioTest(test.harm, test.safety, bad, total, test.seen, test.expected, test.events)
 
 
 def step(
@@ -62,12 +66,13 @@ def step(
     rate = (test.bad + 0.5) / (test.total + 1.0)
     equal = tolerated.factor == 1.0 and tolerated.increase == 0.0
     if equal and exact and _cheap(m, n, rate if test.total else 0.5):
-        harm = conditional(harm, ODDS_PRIOR, ODDS, table, goal)
+        harm = conditional(harm, PRIOR, odds_after(test.seen, test.expected, test.events), table, goal)
     elif test.total:
-        harm = grow(harm, ODDS_PRIOR, _harm(table, rate, tolerated), a + b)
+        harm = grow(harm, PRIOR, _harm(test, table, rate, tolerated), a + b)
     if test.total:
         safety = grow(safety, _WAY_PRIOR, _safety(table, rate, margin), 0.0)
-    return learn(RatioTest(harm, safety, test.bad, test.total), b, n)
+    seen, expected = test.seen + a, test.expected + (a + b) * m / (m + n)
+    return learn(RatioTest(harm, safety, test.bad, test.total, seen, expected, test.events + a + b), b, n)
 
 
 def _cheap(m: int, n: int, rate: float) -> bool:
@@ -75,13 +80,13 @@ def _cheap(m: int, n: int, rate: float) -> bool:
     return min(m, n, expected + 4.0 * math.sqrt(expected)) <= _FEW
 
 
-def _harm(table: tuple[int, int, int, int], rate: float, line: Line) -> list[float]:
+def _harm(test: RatioTest, table: tuple[int, int, int, int], rate: float, line: Line) -> list[float]:
     m, n, a, b = table
     tolerated = line.increase + line.factor * rate
     if tolerated >= 1.0:
-        return [0.0] * len(ODDS)
+        return [0.0] * (len(PRIOR) - 1)
     share, odds, factors = m / (m + n), tolerated / (1.0 - tolerated), []
-    for odd in ODDS:
+    for odd in odds_after(test.seen, test.expected, test.events, odds * (1.0 - rate) / rate):
         bet = odds * odd / (1.0 + odds * odd)
         p = nearest(share, bet, rate, line.factor, line.increase)
         factors.append(against(m, n, a, b, bet, rate, p, line.increase + line.factor * p))

@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from operator import mul
 
+from deployments.analysis.judge.odds import MOST, powers
 from deployments.analysis.judge.wealth import Wealth, settle
 
 _BOOST = 0.6  # how much of the permitted boost is used: the rest keeps the rate of false alarms clear of alpha
-_WIDE = 100  # more outcomes than this: logarithms throughout, no boost (its gain is nil there)
 
 
 def against(m: float, n: float, a: float, b: float, tc: float, tb: float, p: float, q: float) -> float:
@@ -91,7 +90,7 @@ def conditional(
     low, high = max(0, events - n), min(events, m)
     if low == high:
         return wealth
-    if high - low > _WIDE:
+    if high - low > MOST:  # logarithms throughout, and no boost: its gain is nil there
         return _mixed(wealth, prior, _wide(odds, (m, n, a, events), low, high), events)
     terms, term = [1.0], 1.0
     for x in range(low, high):
@@ -112,7 +111,7 @@ def binomial(
     events, ratio = a + b, share / (1.0 - share)
     if not events:
         return wealth
-    if events > _WIDE:
+    if events > MOST:
         logs = [a * math.log(odd) - events * math.log1p(share * (odd - 1.0)) for odd in odds]
         return _mixed(wealth, prior, logs, events)
     terms, term = [1.0], 1.0
@@ -120,11 +119,6 @@ def binomial(
         term *= (events - x) / (x + 1.0) * ratio
         terms.append(term)
     return _bet(wealth, prior, odds, terms, a, events, goal)
-
-
-@cache
-def _powers(odds: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(odd**x for x in range(_WIDE + 1)) for odd in odds)
 
 
 def _bet(
@@ -139,24 +133,24 @@ def _bet(
     """Settle bets on outcome `seen`; `terms` are the null's weights of all outcomes, lowest first."""
     last, whole, cash = len(terms) - 1, sum(terms), wealth.parts[-1]
     stakes, payoffs, top = [], [], cash
-    for powers, part in zip(_powers(odds), wealth.parts, strict=False):
-        stake = part * whole / sum(map(mul, terms, powers))
+    rows = [powers(odd, last) for odd in odds]
+    for row, part in zip(rows, wealth.parts, strict=False):
+        stake = part * whole / sum(map(mul, terms, row))
         stakes.append(stake)
-        payoffs.append(stake * powers[seen])
-        top += stake * powers[last]
+        payoffs.append(stake * row[seen])
+        top += stake * row[last]
     payoffs.append(cash)
     log_e = wealth.log_e + math.log(sum(payoffs))
     if wealth.log_e < goal <= wealth.log_e + math.log(top):
-        log_e = _boosted(wealth, odds, stakes, terms, seen, goal)
-    return settle(log_e, payoffs, prior, events)
+        log_e = _boosted(wealth, list(zip(stakes, rows, strict=True)), terms, seen, goal)
+    return settle(wealth, log_e, payoffs, prior, events)
 
 
 def _boosted(
-    wealth: Wealth, odds: tuple[float, ...], stakes: list[float], terms: list[float], seen: int, goal: float
+    wealth: Wealth, rows: list[tuple[float, Sequence[float]]], terms: list[float], seen: int, goal: float
 ) -> float:
     """The log E-value when winnings above the goal are given up and the others raised by as much as that is worth."""
     cap, cash, whole = math.exp(goal - wealth.log_e), wealth.parts[-1], sum(terms)
-    rows = list(zip(stakes, _powers(odds), strict=True))
     boost, over, gone = 1.0, 0.0, 0.0
     for x in range(len(terms) - 1, -1, -1):  # what is won falls with x; on average over the null it is 1
         win = cash + sum([stake * power[x] for stake, power in rows])
@@ -176,7 +170,7 @@ def _mixed(wealth: Wealth, prior: tuple[float, ...], logs: Sequence[float], even
     highest = max(0.0, *logs)
     grown = [part * math.exp(value - highest) for part, value in zip(wealth.parts, logs, strict=False)]
     grown.append(wealth.parts[-1] * math.exp(-highest))
-    return settle(wealth.log_e + highest + math.log(math.fsum(grown)), grown, prior, events)
+    return settle(wealth, wealth.log_e + highest + math.log(math.fsum(grown)), grown, prior, events)
 
 
 def _wide(odds: Sequence[float], table: tuple[int, int, int, int], low: int, high: int) -> list[float]:

@@ -12,14 +12,18 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_SHARED = 0.01  # of the wealth, shared out anew for every event seen
+_FIRST = 100.0  # events after which sharing out slows down
 
 
 class Wealth(NamedTuple):
-    """`log_e`: natural logarithm of the wealth. `parts`: how it is spread over the bets, cash last; they sum to 1."""
+    """`log_e`: natural logarithm of the wealth. `parts`: how it is spread over the bets, cash last; they sum to 1.
+
+    `events`: how many events were bet on so far.
+    """
 
     log_e: float
     parts: tuple[float, ...]
+    events: float = 0.0
 
 
 def begin(prior: tuple[float, ...]) -> Wealth:
@@ -33,19 +37,21 @@ def grow(wealth: Wealth, prior: tuple[float, ...], factors: Sequence[float], eve
     exp = math.exp
     grown = [part * exp(factor - highest) for part, factor in zip(wealth.parts, factors, strict=False)]
     grown.append(wealth.parts[-1] * exp(-highest))
-    total = sum(grown)
-    return Wealth(wealth.log_e + highest + math.log(total), _spread(grown, total, prior, events))
+    return settle(wealth, wealth.log_e + highest + math.log(sum(grown)), grown, prior, events)
 
 
-def settle(log_e: float, grown: Sequence[float], prior: tuple[float, ...], events: float) -> Wealth:
-    """Wealth of `log_e` spread in proportion to `grown`, for bets that were settled elsewhere."""
-    return Wealth(log_e, _spread(grown, sum(grown), prior, events))
+def settle(wealth: Wealth, log_e: float, grown: Sequence[float], prior: tuple[float, ...], events: float) -> Wealth:
+    """Wealth of `log_e` spread in proportion to `grown`, for bets that were settled elsewhere.
 
-
-def _spread(grown: Sequence[float], total: float, prior: tuple[float, ...], events: float) -> tuple[float, ...]:
-    kept = (1.0 - _SHARED) ** min(events, 1000.0)
+    The part that is shared out anew after an event falls with the events before: it costs a slow, steady gain little.
+    """
+    before, total = wealth.events, sum(grown)
+    if not events:
+        return Wealth(log_e, tuple([part / total for part in grown]), before)
+    kept = math.sqrt((before + _FIRST) / (before + events + _FIRST))
     fresh, scale = 1.0 - kept, kept / total
-    return tuple([part * scale + fresh * first for part, first in zip(grown, prior, strict=True)])
+    parts = [part * scale + fresh * first for part, first in zip(grown, prior, strict=True)]
+    return Wealth(log_e, tuple(parts), before + events)
 
 
 def log_mean(values: Sequence[float]) -> float:

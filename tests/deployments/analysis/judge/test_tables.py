@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.analysis.judge.ratio import ODDS, ODDS_PRIOR
+from deployments.analysis.judge.odds import FIXED, PRIOR
 from deployments.analysis.judge.tables import against, binomial, conditional, nearest
 from deployments.analysis.judge.wealth import Wealth, begin, grow, log_mean
 
+ODDS = (*FIXED, 1.0)
 RATES = st.floats(1e-6, 0.95)
 GOAL = math.log(20.0)
 
@@ -67,9 +68,9 @@ def test_conditional_pays_at_most_one_even_when_it_is_boosted(
     if low > high:
         return
     weights = [math.comb(m, a) * math.comb(n, events - a) * odds**a for a in range(low, high + 1)]
-    wealth = Wealth(log_e, ODDS_PRIOR)
+    wealth = Wealth(log_e, PRIOR)
     paid = [
-        math.exp(conditional(wealth, ODDS_PRIOR, ODDS, (m, n, a, events - a), GOAL).log_e - log_e)
+        math.exp(conditional(wealth, PRIOR, ODDS, (m, n, a, events - a), GOAL).log_e - log_e)
         for a in range(low, high + 1)
     ]
     assert sum(map(float.__mul__, map(float, weights), paid)) / sum(weights) <= 1.0 + 1e-9
@@ -78,23 +79,22 @@ def test_conditional_pays_at_most_one_even_when_it_is_boosted(
 @settings(max_examples=60, deadline=None)
 @given(events=st.integers(1, 30), share=st.floats(0.01, 0.9), log_e=st.floats(-3.0, 2.99))
 def test_binomial_pays_at_most_one(events: int, share: float, log_e: float) -> None:
-    wealth = Wealth(log_e, ODDS_PRIOR)
+    wealth = Wealth(log_e, PRIOR)
     paid = [
-        math.exp(binomial(wealth, ODDS_PRIOR, ODDS, (a, events - a, share), GOAL).log_e - log_e)
-        for a in range(events + 1)
+        math.exp(binomial(wealth, PRIOR, ODDS, (a, events - a, share), GOAL).log_e - log_e) for a in range(events + 1)
     ]
     assert sum(map(float.__mul__, chances(events, share), paid)) <= 1.0 + 1e-9
 
 
 def test_boost_pays_out_at_the_goal_and_nowhere_less_than_without() -> None:
-    wealth = Wealth(GOAL - 1.0, ODDS_PRIOR)
+    wealth = Wealth(GOAL - 1.0, PRIOR)
     for a in range(4):
         table = (15, 135, a, 3 - a)
-        plain = conditional(wealth, ODDS_PRIOR, ODDS, table, math.inf).log_e
-        boosted = conditional(wealth, ODDS_PRIOR, ODDS, table, GOAL).log_e
+        plain = conditional(wealth, PRIOR, ODDS, table, math.inf).log_e
+        boosted = conditional(wealth, PRIOR, ODDS, table, GOAL).log_e
         assert boosted >= min(plain, GOAL)
         assert boosted <= GOAL
-    assert conditional(wealth, ODDS_PRIOR, ODDS, (15, 135, 3, 0), GOAL).log_e == GOAL
+    assert conditional(wealth, PRIOR, ODDS, (15, 135, 3, 0), GOAL).log_e == GOAL
 
 
 @pytest.mark.parametrize("table", [(1000, 4000, 60, 90), (400, 400, 230, 100), (5000, 50, 200, 1)])
@@ -104,28 +104,28 @@ def test_many_outcomes_in_logarithms_agree_with_the_sum_by_hand(table: tuple[int
     outcomes = range(max(0, events - n), min(events, m) + 1)
     logs = {x: math.log(math.comb(m, x)) + math.log(math.comb(n, events - x)) for x in outcomes}
     highest = max(logs.values())
-    payoff = 0.05
-    for odd, part in zip(ODDS, ODDS_PRIOR, strict=False):
+    payoff = PRIOR[-1]
+    for odd, part in zip(ODDS, PRIOR, strict=False):
         terms = [(value - highest) + x * math.log(odd) for x, value in logs.items()]
         top = max(terms)
         norm = top + math.log(math.fsum(math.exp(term - top) for term in terms))
         whole = math.log(math.fsum(math.exp(value - highest) for value in logs.values()))
         payoff += part * math.exp(a * math.log(odd) + whole - norm)
-    found = conditional(begin(ODDS_PRIOR), ODDS_PRIOR, ODDS, table, GOAL).log_e
+    found = conditional(begin(PRIOR), PRIOR, ODDS, table, GOAL).log_e
     assert found == pytest.approx(math.log(payoff), abs=1e-6)
 
 
 def test_no_bad_events_move_no_money_in_the_conditional_bet() -> None:
-    wealth = begin(ODDS_PRIOR)
-    assert conditional(wealth, ODDS_PRIOR, ODDS, (10, 90, 0, 0), GOAL) == wealth
+    wealth = begin(PRIOR)
+    assert conditional(wealth, PRIOR, ODDS, (10, 90, 0, 0), GOAL) == wealth
 
 
-@given(st.lists(st.floats(-30.0, 30.0), min_size=5, max_size=5), st.floats(0.0, 1e6))
+@given(st.lists(st.floats(-30.0, 30.0), min_size=6, max_size=6), st.floats(0.0, 1e6))
 def test_money_is_spread_and_not_made(factors: list[float], events: float) -> None:
-    grown = grow(begin(ODDS_PRIOR), ODDS_PRIOR, factors, events)
+    grown = grow(begin(PRIOR), PRIOR, factors, events)
     assert math.fsum(grown.parts) == pytest.approx(1.0)
     assert min(grown.parts) >= 0.0
-    wanted = 0.05 + math.fsum(part * math.exp(factor) for part, factor in zip(ODDS_PRIOR, factors, strict=False))
+    wanted = PRIOR[-1] + math.fsum(part * math.exp(factor) for part, factor in zip(PRIOR, factors, strict=False))
     assert grown.log_e == pytest.approx(math.log(wanted), abs=1e-9)
 
 
