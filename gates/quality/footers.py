@@ -1,25 +1,21 @@
-"""What the statistics in file footers say of a batch, without reading a row: pure.
+"""The statistics in file footers: what is known of a batch without reading a row. Pure.
 
-Files keep, for each group of rows and each column, the smallest and largest value and the number of nulls. A condition
-that holds for every value between two bounds holds for every row of the group. What does not follow is left unknown and
-is counted in the data: nothing is estimated.
+Files keep, for each group of rows and each column, the smallest and largest value and the number of nulls.
 
-Floats are left out (statistics do not mention NaN), and texts too (theirs may be cut), but not their nulls.
+The bounds of floats in footers are left out (they do not mention NaN), and those of texts too (they may be cut), but
+not their nulls. Floats have bounds here only where somebody has read them all and found no NaN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import reduce
+from itertools import pairwise
 from typing import Any
 
-from sqlglot import exp
-
-from gates.quality.metrics import Aggregate, Count, Kind, Metric, Schema
-from gates.quality.sql import both
+from gates.quality.metrics import Kind
 
 EXACT = frozenset({Kind.INTEGER, Kind.DECIMAL, Kind.DATE, Kind.TIMESTAMP})
 """Kinds whose smallest and largest value are to be relied upon."""
@@ -70,13 +66,21 @@ class Footers:
         bounds = [(chunk.low, chunk.high) for chunk in self.columns.get(name, ())]
         if not bounds or any(low is None or high is None for low, high in bounds):
             return False
-        return all(before[1] <= after[0] for before, after in zip(bounds, bounds[1:], strict=False))
+        return all(before[1] <= after[0] for before, after in pairwise(bounds))
+
+    def with_floats(self, bounds: Mapping[str, tuple[float, float]]) -> Footers:
+        """The same with the bounds of float columns that have no NaN."""
+        columns = dict(self.columns)
+        for name, (low, high) in bounds.items():
+            known = columns.get(name, tuple(Chunk(nulls=None) for _ in self.rows))
+            columns[name] = tuple(replace(chunk, low=low, high=high) for chunk in known)
+        return replace(self, columns=columns)
 
     def few_values(self, name: str) -> bool:
         """Whether texts of a column are stored as places in a short dictionary, as far as their size tells."""
         chunks = self.columns.get(name, ())
         values = self.total - (self.nulls(name) or 0)
-        return bool(chunks) and 0 < values and sum(chunk.bytes for chunk in chunks) < values * _DICTIONARY_BYTES
+        return bool(chunks) and values > 0 and sum(chunk.bytes for chunk in chunks) < values * _DICTIONARY_BYTES
 
 
 _DICTIONARY_BYTES = 3.5
@@ -99,189 +103,3 @@ def parse_bound(text: str | None, kind: Kind) -> Any:
                 return datetime.fromisoformat(text)
     except (ValueError, InvalidOperation):
         return None
-
-
-def decide(metric: Metric, footers: Footers, schema: Schema) -> Any | None:
-    """The value of `metric` if the footers alone give it, else None."""
-    match metric:
-        case Count():
-            return _count(both(metric.condition, metric.where), footers, schema)
-        case Aggregate(function="min" | "max", argument=exp.Column() as argument, where=None):
-            bounds = footers.bounds(argument.name)
-            found = schema.get(argument.name)
-            if bounds is None or found is None or found.kind not in EXACT:
-                return None
-            return bounds[0] if metric.function == "min" else bounds[1]
-        case _:
-            return None
-
-
-def _count(condition: exp.Expression | None, footers: Footers, schema: Schema) -> int | None:
-    if condition is None:
-        return footers.total
-    names = {column.name for column in condition.find_all(exp.Column)}
-    if not names <= set(footers.columns) or condition.find(exp.Query) is not None:
-        return None
-    counts = [
-        _in_group(condition, rows, {name: footers.columns[name][group] for name in names}, schema)
-        for group, rows in enumerate(footers.rows)
-    ]
-    return None if None in counts else sum(count for count in counts if count is not None)
-
-
-def _in_group(condition: exp.Expression, rows: int, chunks: Mapping[str, Chunk], schema: Schema) -> int | None:
-    """Rows of one group for which `condition` holds; nulls and values of a single column are told apart."""
-    if rows == 0:
-        return 0
-    if any(chunk.nulls is None for chunk in chunks.values()):
-        return None
-    if len(chunks) == 1:
-        ((name, chunk),) = chunks.items()
-        nulls = chunk.nulls or 0
-        parts = [(nulls, {name: NULL}), (rows - nulls, {name: _range(name, chunk, schema)})]
-    else:
-        if any(0 < (chunk.nulls or 0) < rows for chunk in chunks.values()):
-            return None
-        state = {name: NULL if chunk.nulls else _range(name, chunk, schema) for name, chunk in chunks.items()}
-        parts = [(rows, state)]
-    total = 0
-    for count, state in parts:
-        if not count:
-            continue
-        outcomes = _outcomes(condition, state)
-        if True in outcomes and len(outcomes) > 1:
-            return None
-        total += count if True in outcomes else 0
-    return total
-
-
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """Values from `low` to `high`, both possible; None: unknown, but no null."""
-
-    low: Any = None
-    high: Any = None
-
-
-NULL = _Range("null", "null")
-Outcomes = frozenset[bool | None]
-_ANY: Outcomes = frozenset({True, False, None})
-_SOME: Outcomes = frozenset({True, False})
-
-
-def _range(name: str, chunk: Chunk, schema: Schema) -> _Range:
-    found = schema.get(name)
-    return _Range(chunk.low, chunk.high) if found is not None and found.kind in EXACT else _Range()
-
-
-def _outcomes(node: exp.Expression, state: Mapping[str, _Range]) -> Outcomes:
-    """What `node` may be (true, false, null) over rows of `state`."""
-    match node:
-        case exp.Paren():
-            return _outcomes(node.this, state)
-        case exp.Boolean():
-            return frozenset({bool(node.this)})
-        case exp.Not():
-            return frozenset(None if value is None else not value for value in _outcomes(node.this, state))
-        case exp.And():
-            return _combined([node.this, node.expression], state, deciding=False)
-        case exp.Or():
-            return _combined([node.this, node.expression], state, deciding=True)
-        case exp.Is(expression=exp.Null()):
-            return _is_null(node.this.unnest(), state)
-        case exp.Between():
-            low = exp.GTE(this=node.this.copy(), expression=node.args["low"].copy())
-            high = exp.LTE(this=node.this.copy(), expression=node.args["high"].copy())
-            return _outcomes(exp.And(this=low, expression=high), state)
-        case exp.GT() | exp.GTE() | exp.LT() | exp.LTE() | exp.EQ() | exp.NEQ():
-            return _compared(node, state)
-        case _:
-            return _ANY
-
-
-def _combined(parts: Sequence[exp.Expression], state: Mapping[str, _Range], *, deciding: bool) -> Outcomes:
-    """`deciding` is the truth value that settles it: false for AND, true for OR."""
-
-    def pair(left: bool | None, right: bool | None) -> bool | None:
-        if deciding in (left, right):
-            return deciding
-        return None if left is None or right is None else not deciding
-
-    def joined(left: Outcomes, right: Outcomes) -> Outcomes:
-        return frozenset(pair(one, other) for one in left for other in right)
-
-    return reduce(joined, [_outcomes(part, state) for part in parts])
-
-
-def _is_null(node: exp.Expression, state: Mapping[str, _Range]) -> Outcomes:
-    return frozenset({state[node.name] is NULL}) if isinstance(node, exp.Column) else _SOME
-
-
-def _compared(node: exp.Binary, state: Mapping[str, _Range]) -> Outcomes:
-    left, right = node.this.unnest(), node.expression.unnest()
-    if not isinstance(left, exp.Column):
-        return _ANY
-    found = state[left.name]
-    if found is NULL:
-        return frozenset({None})
-    bound = _constant(right)
-    if bound is None or not _comparable(found.low, bound) or not _comparable(found.high, bound):
-        return _ANY
-    return _against(node, found.low, found.high, bound)
-
-
-def _against(node: exp.Binary, low: Any, high: Any, bound: Any) -> Outcomes:
-    match node:
-        case exp.GT():
-            possible, always = high > bound, low > bound
-        case exp.GTE():
-            possible, always = high >= bound, low >= bound
-        case exp.LT():
-            possible, always = low < bound, high < bound
-        case exp.LTE():
-            possible, always = low <= bound, high <= bound
-        case exp.EQ():
-            possible, always = low <= bound <= high, low == high == bound
-        case _:
-            possible, always = not low == high == bound, not low <= bound <= high
-    return frozenset({True}) if always else _SOME if possible else frozenset({False})
-
-
-def _comparable(value: Any, bound: Any) -> bool:
-    """Exactly, in Python as in SQL: numbers with numbers that are no floats, times with times of the same type."""
-    numbers = (int, Decimal)
-    if isinstance(value, numbers) and isinstance(bound, numbers):
-        return True
-    return type(value) is type(bound) and isinstance(value, date) and getattr(value, "tzinfo", None) is None
-
-
-def _constant(node: exp.Expression) -> Any:
-    """The value of a literal; None for anything else, and for floats."""
-    match node:
-        case exp.Neg():
-            inner = _constant(node.this)
-            return -inner if isinstance(inner, int | Decimal) else None
-        case exp.Literal() if not node.is_string:
-            text = str(node.this)
-            return int(text) if text.isdigit() else _decimal(text)
-        case exp.Cast(this=exp.Literal() as text) if text.is_string:
-            return _moment(str(text.this), node.to)
-        case _:
-            return None
-
-
-def _decimal(text: str) -> Decimal | None:
-    try:
-        return None if "e" in text.lower() else Decimal(text)
-    except InvalidOperation:
-        return None
-
-
-def _moment(text: str, kind: exp.DataType) -> date | datetime | None:
-    try:
-        if kind.is_type("date"):
-            return date.fromisoformat(text)
-        found = datetime.fromisoformat(text) if kind.is_type("timestamp") else None
-    except ValueError:
-        return None
-    return found if found is not None and found.tzinfo is None else None

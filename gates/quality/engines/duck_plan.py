@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from sqlglot import exp
 
-from gates.quality.footers import Footers, decide
+from gates.quality.footers import Footers
 from gates.quality.metrics import (
     Aggregate,
     Count,
@@ -36,7 +36,19 @@ from gates.quality.metrics import (
     Schema,
 )
 from gates.quality.planner import UNSETTLED, Part, Source, Step, one_pass, part_of, plan_one, read_parts
-from gates.quality.sql import Dialect, both, column, interpolate, literal, named, not_null, quantile_positions, within
+from gates.quality.sql import (
+    Dialect,
+    both,
+    column,
+    interpolate,
+    is_nan,
+    literal,
+    named,
+    not_null,
+    quantile_positions,
+    within,
+)
+from gates.quality.truth import simplify
 
 SMALL = 100_000
 """Below this many rows plain queries take milliseconds each."""
@@ -83,11 +95,50 @@ class Facts:
 
 
 def simplified(metric: Metric, facts: Facts) -> Metric:
-    """`metric` without a `where` that holds for every row."""
-    if isinstance(metric, Query | Rows | OtherCount) or metric.where is None:
+    """`metric` without the conditions that are known to hold for every row, or for none."""
+    if isinstance(metric, Query | Rows | OtherCount):
         return metric
-    everywhere = decide(Count(where=metric.where), facts.footers, facts.schema) == facts.rows
-    return replace(metric, where=None) if everywhere else metric
+    changes: dict[str, Any] = {}
+    for name in _EXPRESSIONS:
+        value = getattr(metric, name, None)
+        if isinstance(value, exp.Expression):
+            changes[name] = simplify(value, facts.footers, facts.schema)
+    if isinstance(metric, Distinct | Duplicated | Orphans):
+        changes["keys"] = tuple(simplify(key, facts.footers, facts.schema) for key in metric.keys)
+    for name in ("condition", "where"):
+        if changes.get(name) == exp.true():
+            changes[name] = None
+    return replace(metric, **changes)
+
+
+def floats(metrics: Iterable[Metric], facts: Facts) -> tuple[str, ...]:
+    """The float columns that conditions and arguments of `metrics` look at."""
+    found = [
+        node.name
+        for metric in metrics
+        if isinstance(metric, Count | Aggregate | Quantiles | Distinct | Duplicated)
+        for part in (*getattr(metric, "keys", ()), *(getattr(metric, name, None) for name in _EXPRESSIONS))
+        if isinstance(part, exp.Expression)
+        for node in part.find_all(exp.Column)
+    ]
+    return tuple(dict.fromkeys(name for name in found if facts.kind(name) is Kind.FLOAT))
+
+
+_EXPRESSIONS = ("condition", "argument", "where")
+
+
+def float_bounds(names: Iterable[str], source: Source, dialect: Dialect) -> str:
+    """The query for the smallest and largest value of float columns, and whether there is a NaN."""
+    values = [
+        value
+        for name in names
+        for value in (
+            exp.Min(this=column(name)),
+            exp.Max(this=column(name)),
+            exp.LogicalOr(this=is_nan(column(name))),
+        )
+    ]
+    return dialect.render(exp.select(*values).from_(source.table.copy()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,33 +309,35 @@ def _bits_part(metric: Metric, facts: Facts, source: Source) -> Part | None:
         case Distinct(keys=(key,)) if bounds := facts.bits(key):
             return Part(
                 metric=metric,
-                values=(_bit_count(_bits(within(key, metric.where), bounds)),),
+                values=(bit_count(bits(within(key, metric.where), bounds)),),
                 read=lambda values: int(values[0] or 0),
                 plain=False,
             )
         case Duplicated(keys=(key,)) if bounds := facts.bits(key):
             kept = within(key, metric.where)
             every = exp.Count(this=exp.Star() if metric.where is None else within(literal(1), metric.where))
-            values = (_bit_count(_bits(kept, bounds)), exp.Count(this=kept.copy()), every)
+            values = (bit_count(bits(kept, bounds)), exp.Count(this=kept.copy()), every)
             return Part(metric=metric, values=values, read=_duplicates, plain=False)
         case Orphans(keys=(key,), other_keys=(name,)) if bounds := facts.bits(key):
-            there = exp.select(_bits(column(name), bounds)).from_(source.other(metric.other))
+            there = exp.select(bits(column(name), bounds)).from_(source.other(metric.other))
             there = there.where(exp.Between(this=column(name), low=literal(bounds[0]), high=literal(bounds[1])))
             lost = exp.BitwiseAnd(
-                this=_bits(within(key, metric.where), bounds), expression=exp.BitwiseNot(this=there.subquery())
+                this=bits(within(key, metric.where), bounds), expression=exp.BitwiseNot(this=there.subquery())
             )
-            found = (_bit_count(lost), exp.Count(this=within(key, metric.where)))
+            found = (bit_count(lost), exp.Count(this=within(key, metric.where)))
             return Part(metric=metric, values=found, read=_orphans, plain=False)
         case _:
             return None
 
 
-def _bits(value: exp.Expression, bounds: tuple[int, int]) -> exp.Expression:
+def bits(value: exp.Expression, bounds: tuple[int, int]) -> exp.Expression:
+    """The aggregate with one bit for each value from the first bound to the second."""
     return exp.Anonymous(this="bitstring_agg", expressions=[value, literal(bounds[0]), literal(bounds[1])])
 
 
-def _bit_count(bits: exp.Expression) -> exp.Expression:
-    return exp.Anonymous(this="bit_count", expressions=[bits])
+def bit_count(found: exp.Expression) -> exp.Expression:
+    """How many bits are set."""
+    return exp.Anonymous(this="bit_count", expressions=[found])
 
 
 def _duplicates(values: Sequence[Any]) -> Any:
@@ -382,22 +435,45 @@ def at_ranks(argument: exp.Expression, ranks: Sequence[int], count: int) -> exp.
 MOST_SHOWN = 1000
 
 
-def shown_rows(metrics: Iterable[Metric], source: Source, dialect: Dialect) -> Shares:
-    """The first rows of several conditions in one pass: the places that are smallest, with the values there."""
+def shown_rows(
+    metrics: Iterable[Metric], rows: int, counts: Callable[[Rows], Any], source: Source, dialect: Dialect
+) -> Shares:
+    """The first rows that hold conditions. Where they are many, the first ones are found at once; all other conditions
+    are asked in one pass together: the places that are smallest, with the values there."""
+    steps: list[Step] = []
     parts: list[Part] = []
     left: list[Metric] = []
     for metric in metrics:
-        if (
-            isinstance(metric, Rows)
-            and isinstance(metric.of, exp.Expression)
-            and (metric.limit or MOST_SHOWN + 1) <= MOST_SHOWN
-        ):
-            parts.append(_shown_part(metric, source))
-        else:
+        if not _is_short(metric) or source.positioned is None:
             left.append(metric)
-    if not parts or source.positioned is None:
-        return Shares(steps=(), left=(*(part.metric for part in parts), *left))
-    return Shares(steps=(one_pass(tuple(parts), replace(source, table=source.positioned), dialect),), left=tuple(left))
+        elif _soon(metric, counts(metric), rows):
+            steps.append(_first_rows(metric, source))
+        else:
+            parts.append(_shown_part(metric, source))
+    if parts:
+        steps.append(one_pass(tuple(parts), replace(source, table=source.positioned or source.table), dialect))
+    return Shares(steps=tuple(steps), left=tuple(left))
+
+
+def _is_short(metric: Metric) -> TypeGuard[Rows]:
+    return isinstance(metric, Rows) and isinstance(metric.of, exp.Expression) and 0 < (metric.limit or 0) <= MOST_SHOWN
+
+
+def _soon(metric: Rows, count: Any, rows: int) -> bool:
+    """Whether the first rows are to be expected within a small part of the batch."""
+    return isinstance(count, int) and (metric.limit or 0) * _SOON < count and rows > _SOON
+
+
+_SOON = 50
+
+
+def _first_rows(metric: Rows, source: Source) -> Step:
+    """Without ORDER BY, which would read to the end: a filter and a limit keep the order of the batch."""
+    plain = plan_one(metric, source, Dialect())
+    assert isinstance(plain.query, exp.Select)  # noqa: S101 - for the type
+    query = plain.query.copy()
+    query.set("order", None)
+    return replace(plain, query=query)
 
 
 def _shown_part(metric: Rows, source: Source) -> Part:

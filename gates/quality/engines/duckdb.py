@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ from gates.quality.engines.duck_data import POSITION, ROWS, Data, describe, from
 from gates.quality.engines.duck_dialect import DuckDialect, kind_of
 from gates.quality.engines.duck_hashes import Running, queries
 from gates.quality.engines.duck_plan import HASHED, SMALL, Facts
+from gates.quality.engines.duck_queries import empty_proof
 from gates.quality.engines.files import find_files, reader
 from gates.quality.engines.open import Limits
-from gates.quality.footers import decide
-from gates.quality.metrics import Duplicated, Failed, Metric, Quantiles, Schema
-from gates.quality.planner import BATCH, Source, Step, plan, plan_one
+from gates.quality.metrics import Duplicated, Failed, Metric, Quantiles, Query, Schema
+from gates.quality.planner import BATCH, Source, Step, counting, one_pass, plan, plan_one
 from gates.quality.sql import Dialect
+from gates.quality.truth import decide
 from headgate.errors import ConfigError, TransportError
 
 __all__ = ["DuckBatch", "DuckConnection", "kind_of", "open_arrow", "open_batch", "open_database", "open_files"]
@@ -54,6 +55,7 @@ class DuckBatch(SqlBatch):
         super().__init__(connection, dialect, source)
         self._data = data
         self._facts: Facts | None = None
+        self._looked_at: set[str] = set()
 
     def read_schema(self) -> Schema:
         return describe(self.connection)
@@ -72,13 +74,43 @@ class DuckBatch(SqlBatch):
             for step in self._plain(said):
                 self.run(step)
             return
+        self._learn(said)
         simple = {metric: duck_plan.simplified(metric, self.facts()) for metric in said}
         self._answer_large(tuple(simple.values()))
         self._values.update({metric: self._values[other] for metric, other in simple.items()})
 
     def _plain(self, metrics: Sequence[Metric]) -> tuple[Step, ...]:
-        shown = duck_plan.shown_rows(metrics, self.source, self.dialect)
+        shown = self._shown(metrics)
         return (*shown.steps, *plan(shown.left, self.source, self.dialect))
+
+    def _shown(self, metrics: Sequence[Metric]) -> duck_plan.Shares:
+        counts = lambda metric: self._values.get(counting(metric))  # noqa: E731
+        return duck_plan.shown_rows(metrics, self.facts().rows, counts, self.source, self.dialect)
+
+    def _empty(self, metrics: Sequence[Metric]) -> duck_plan.Shares:
+        parts = {
+            metric: part
+            for metric in metrics
+            if isinstance(metric, Query) and (part := empty_proof(metric, self.facts())) is not None
+        }
+        left = tuple(metric for metric in metrics if metric not in parts)
+        step = one_pass(tuple(parts.values()), self.source, self.dialect)
+        return duck_plan.Shares(steps=(step,) if parts else (), left=left)
+
+    def _learn(self, metrics: Iterable[Metric]) -> None:
+        """The bounds of the float columns of `metrics`, and that they have no NaN: what no footer says."""
+        facts = self.facts()
+        names = [name for name in duck_plan.floats(metrics, facts) if name not in self._looked_at]
+        self._looked_at.update(names)
+        if not names:
+            return
+        try:
+            row = self.send(duck_plan.float_bounds(names, self.source, self.dialect)).rows[0]
+        except QueryFailedError:
+            return
+        found = zip(names, row[0::3], row[1::3], row[2::3], strict=True)
+        known = {name: (low, high) for name, low, high, nan in found if low is not None and not nan}
+        self._facts = replace(facts, footers=facts.footers.with_floats(known))
 
     def _answer_large(self, metrics: Sequence[Metric]) -> None:
         """Cheap proofs first; hashes are sorted while the rest is computed."""
@@ -108,8 +140,9 @@ class DuckBatch(SqlBatch):
 
     def _shares(self, metrics: Sequence[Metric]) -> _Shares:
         facts, source, dialect = self.facts(), self.source, self.dialect
-        shown = duck_plan.shown_rows(metrics, source, dialect)
-        grouped = duck_plan.by_value(shown.left, facts, source, dialect)
+        shown = self._shown(metrics)
+        empty = self._empty(shown.left)
+        grouped = duck_plan.by_value(empty.left, facts, source, dialect)
         ordered = duck_plan.in_order(grouped.left, facts, source, dialect)
         sorts = [metric for metric in ordered.left if isinstance(metric, Quantiles)]
         counts = [duck_plan.present_values(metric) for metric in sorts]
@@ -121,7 +154,7 @@ class DuckBatch(SqlBatch):
         return _Shares(
             first=ordered.steps,
             hashed=tuple(metric for metric in hashed if not any(metric in step.metrics for step in flow.steps)),
-            then=(*flow.steps, *grouped.steps, *shown.steps, *plan(plain, source, dialect)),
+            then=(*flow.steps, *empty.steps, *grouped.steps, *shown.steps, *plan(plain, source, dialect)),
         )
 
     def unsettled(self, metric: Metric) -> None:
