@@ -81,6 +81,10 @@ class TypedDialect(Dialect):
         """An integer in a type so large that a sum of many of them fits."""
         return value
 
+    def together(self, value: exp.Expression) -> exp.Expression:
+        """A key in a form by which rows can be put together."""
+        return value
+
     def aggregate(self, metric: Aggregate) -> exp.Expression:
         if metric.function == "sum" and self.kind(metric.argument) is Kind.INTEGER:
             return self.sum(self.wide(within(metric.argument, metric.where)))
@@ -125,17 +129,17 @@ class DatabaseBatch(SqlBatch):
         steps = super().plan(metrics)
         wanted = {metric for metric in doubled if any(metric in step.metrics for step in steps)}
         kept = tuple(step for step in steps if not wanted.intersection(step.metrics))
-        return (*kept, *(duplicated_rows(metric, self.source) for metric in metrics if metric in wanted))
+        return (*kept, *(duplicated_rows(metric, self.source, self.dialect) for metric in metrics if metric in wanted))
 
 
-def duplicated_rows(metric: Rows, source: Source) -> Step:
+def duplicated_rows(metric: Rows, source: Source, dialect: TypedDialect) -> Step:
     """Rows whose keys occur more than once, by one sort.
 
     A join on keys that may be null is a nested loop in most databases: hours for a large table.
     """
     found = counting(metric)
     assert isinstance(found, Duplicated)  # noqa: S101 - for the type; the caller has looked
-    keys = [key.copy() for key in found.keys]
+    keys = [dialect.together(key.copy()) for key in found.keys]
     together = exp.Window(this=exp.Count(this=exp.Star()), partition_by=keys)
     names = [exp.column(exp.to_identifier(name, quoted=True)) for name in metric.columns]
     shown = [named(name, f"headgate_shown_{index}") for index, name in enumerate(names)]
@@ -193,7 +197,10 @@ class DbApiConnection:
             finally:
                 cursor.close()
         except Exception as error:
-            raise self._translate(error) from error
+            found = self._translate(error)
+            if found is error:
+                raise
+            raise found from error
         return Answer(columns=names, rows=[tuple(map(plain, row)) for row in rows])
 
     def close(self) -> None:

@@ -1,0 +1,365 @@
+-- rows
+SELECT COUNT(*) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- rows where
+SELECT COUNT(CASE WHEN "n" > 1 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- null
+SELECT COUNT(CASE WHEN "n" IS NULL THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- greater
+SELECT COUNT(CASE WHEN "n" > 1 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- greater where
+SELECT COUNT(CASE WHEN "n" > 1 AND "s" = 'b' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- not between
+SELECT COUNT(CASE WHEN NOT "n" BETWEEN 2 AND 5 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- among
+SELECT COUNT(CASE WHEN "n" IN (2, 7) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- not among
+SELECT COUNT(CASE WHEN NOT "s" IN ('a', 'b') THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- decimal
+SELECT COUNT(CASE WHEN "price" >= 2.20 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- decimal to float
+SELECT COUNT(CASE WHEN "price" < CAST(2.2 AS DOUBLE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- float equal
+SELECT COUNT(CASE WHEN "f" = CAST(0.1 AS DOUBLE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- below infinity
+SELECT COUNT(CASE WHEN "f" < CAST('inf' AS DOUBLE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- above minus infinity
+SELECT COUNT(CASE WHEN "f" > CAST('-inf' AS DOUBLE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- boolean
+SELECT COUNT(CASE WHEN "b" = TRUE THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- day
+SELECT COUNT(CASE WHEN "day" = CAST('2024-01-01' AS DATE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- day before
+SELECT COUNT(CASE WHEN "day" < CAST('2024-01-01' AS DATE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- time
+SELECT COUNT(CASE WHEN "at" >= CAST('2024-02-29 12:30:15.123456' AS TIMESTAMP) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- time one microsecond later
+SELECT COUNT(CASE WHEN "at" > CAST('2024-02-29 12:30:15.123456' AS TIMESTAMP) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- text
+SELECT COUNT(CASE WHEN "s" = 'it\'s' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- text, case counts
+SELECT COUNT(CASE WHEN "s" = 'A' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- text, spaces count
+SELECT COUNT(CASE WHEN "s" = 'a ' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- matches
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", '^[ab]$') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- matches anywhere
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", 't.s') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- matches a class
+SELECT COUNT(CASE WHEN REGEXP_COUNT("t", '^[0-9]{4}-[0-9]{2}') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- matches a dot
+SELECT COUNT(CASE WHEN REGEXP_COUNT("t", '1\\.5') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- does not match
+SELECT COUNT(CASE WHEN NOT REGEXP_COUNT("s", 'a') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- like
+SELECT COUNT(CASE WHEN "s" LIKE '%t_s' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- length
+SELECT COUNT(CASE WHEN LENGTH("s") = 3 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- longest
+SELECT MAX(LENGTH("s")) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- as text
+SELECT COUNT(CASE WHEN CAST("n" AS VARCHAR) = '2' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- as number
+SELECT COUNT(CASE WHEN TRY_TO_DOUBLE(TRIM(CAST("t" AS VARCHAR))) = -CAST(150.0 AS DOUBLE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- not a number
+SELECT COUNT(CASE WHEN TRY_TO_DOUBLE(TRIM(CAST("t" AS VARCHAR))) IS NULL AND NOT ("t") IS NULL THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- a number as number
+SELECT COUNT(CASE WHEN CAST("n" AS DOUBLE) > CAST(1.5 AS DOUBLE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- as date
+SELECT COUNT(CASE WHEN CASE WHEN REGEXP_COUNT(CAST("t" AS VARCHAR), '^\\s*\\d{4}-\\d{2}-\\d{2}([ T]\\d{2}:\\d{2}(:\\d{2}([.]\\d{1,9})?)?)?\\s*$') > 0 THEN TRY_TO_DATE(LEFT(TRIM(CAST("t" AS VARCHAR)), 10)) END = CAST('2024-02-29' AS DATE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- not a date
+SELECT COUNT(CASE WHEN CASE WHEN REGEXP_COUNT(CAST("t" AS VARCHAR), '^\\s*\\d{4}-\\d{2}-\\d{2}([ T]\\d{2}:\\d{2}(:\\d{2}([.]\\d{1,9})?)?)?\\s*$') > 0 THEN TRY_TO_DATE(LEFT(TRIM(CAST("t" AS VARCHAR)), 10)) END IS NULL AND REGEXP_COUNT("t", '^20') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- a time as date
+SELECT COUNT(CASE WHEN CAST("at" AS DATE) = CAST('2024-02-29' AS DATE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- as timestamp
+SELECT COUNT(CASE WHEN CASE WHEN REGEXP_COUNT(CAST("t" AS VARCHAR), '^\\s*\\d{4}-\\d{2}-\\d{2}([ T]\\d{2}:\\d{2}(:\\d{2}([.]\\d{1,9})?)?)?\\s*$') > 0 THEN TRY_TO_TIMESTAMP_NTZ(TRIM(CAST("t" AS VARCHAR))) END = CAST('2024-02-29 00:00:00' AS TIMESTAMP) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- epoch
+SELECT COUNT(CASE WHEN CAST(DATE_PART(EPOCH_MICROSECOND, CAST("at" AS TIMESTAMPTZ)) AS DOUBLE) / 1000000 = CAST(1704067200.000001 AS DOUBLE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- epoch before
+SELECT COUNT(CASE WHEN CAST(DATE_PART(EPOCH_MICROSECOND, CAST("at" AS TIMESTAMPTZ)) AS DOUBLE) / 1000000 = -CAST(1.0 AS DOUBLE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- epoch of a day
+SELECT COUNT(CASE WHEN CAST(DATE_PART(EPOCH_MICROSECOND, CAST("day" AS TIMESTAMPTZ)) AS DOUBLE) / 1000000 = CAST(1704067200.0 AS DOUBLE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- not NaN
+SELECT COUNT(CASE WHEN CAST("f" AS DOUBLE) = CAST('NaN' AS DOUBLE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- no NaN
+SELECT COUNT(CASE WHEN NOT CAST("f" AS DOUBLE) = CAST('NaN' AS DOUBLE) THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- minimum
+SELECT MIN("n") AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- maximum
+SELECT MAX("n") AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- sum
+SELECT SUM("n") AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- sum where
+SELECT SUM(CASE WHEN "n" > 1 THEN "n" END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- sum beyond 64 bits
+SELECT SUM("big") AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- mean
+SELECT AVG(CAST("n" AS DOUBLE)) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- mean of large ones
+SELECT AVG(CAST("big" AS DOUBLE)) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- deviation
+SELECT STDDEV_SAMP(CAST("n" AS DOUBLE)) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- variance
+SELECT VARIANCE(CAST("n" AS DOUBLE)) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- deviation of one
+SELECT STDDEV_SAMP(CAST(CASE WHEN "n" = 5 THEN "n" END AS DOUBLE)) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- sum of none
+SELECT SUM(CASE WHEN "n" = 0 THEN "n" END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- sum of decimals
+SELECT SUM("price") AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- maximum of decimals
+SELECT MAX("price") AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- mean of decimals
+SELECT AVG(CAST("price" AS DOUBLE)) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- sum of floats
+SELECT SUM("f") AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- mean of floats
+SELECT AVG(CAST("f" AS DOUBLE)) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- least text
+SELECT MIN("s") AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- different
+SELECT COUNT(DISTINCT "n") FROM "shop"."public"."orders" AS headgate_batch;
+
+-- different where
+SELECT COUNT(DISTINCT "n") FROM "shop"."public"."orders" AS headgate_batch WHERE "n" < 5;
+
+-- different pairs
+SELECT COUNT(*) FROM (SELECT DISTINCT "n" AS headgate_key_0, "s" AS headgate_key_1 FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL AND NOT ("s") IS NULL) AS t;
+
+-- repeated
+SELECT SUM(headgate_count) FROM (SELECT "n" AS headgate_key_0, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch GROUP BY "n" HAVING COUNT(*) > 1) AS t;
+
+-- repeated texts
+SELECT SUM(headgate_count) FROM (SELECT "s" AS headgate_key_0, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("s") IS NULL GROUP BY "s" HAVING COUNT(*) > 1) AS t;
+
+-- repeated pairs
+SELECT SUM(headgate_count) FROM (SELECT "n" AS headgate_key_0, "b" AS headgate_key_1, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch GROUP BY "n", "b" HAVING COUNT(*) > 1) AS t;
+
+-- values
+SELECT "n" AS headgate_value, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL GROUP BY "n" ORDER BY "n" NULLS FIRST;
+
+-- values within the limit
+SELECT "n" AS headgate_value, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL GROUP BY "n" ORDER BY "n" NULLS FIRST LIMIT 5;
+
+-- too many values
+SELECT "n" AS headgate_value, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL GROUP BY "n" ORDER BY "n" NULLS FIRST LIMIT 4;
+
+-- quantiles
+SELECT PERCENTILE_DISC(0.0) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(0.2) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(0.21) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(0.8) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(1.0) WITHIN GROUP (ORDER BY "n") FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL;
+
+-- quantiles of texts
+SELECT headgate_rank, headgate_count, headgate_value FROM (SELECT "s" AS headgate_value, ROW_NUMBER() OVER (ORDER BY "s" NULLS FIRST) AS headgate_rank, COUNT(*) OVER () AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE "s" IN ('a', 'b') AND NOT ("s") IS NULL) AS t WHERE headgate_rank BETWEEN 0.0 * headgate_count - 2 AND 0.0 * headgate_count + 2 OR headgate_rank BETWEEN 0.5 * headgate_count - 2 AND 0.5 * headgate_count + 2;
+
+-- median
+SELECT PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY "n") FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL;
+
+-- median of four
+SELECT PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY "n"), PERCENTILE_CONT(0.25) WITHIN GROUP (ORDER BY "n") FROM "shop"."public"."orders" AS headgate_batch WHERE "n" > 1 AND NOT ("n") IS NULL;
+
+-- median of decimals
+SELECT PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY "price") FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("price") IS NULL;
+
+-- quantiles of none
+SELECT PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY "n") FROM "shop"."public"."orders" AS headgate_batch WHERE "n" = 0 AND NOT ("n") IS NULL;
+
+-- json
+;
+
+-- rows of a condition
+SELECT headgate_batch."id", headgate_batch."n" FROM "shop"."public"."orders" AS headgate_batch WHERE "n" > 1 LIMIT 20;
+
+-- rows repeated
+SELECT headgate_shown_0, headgate_count FROM (SELECT "id" AS headgate_shown_0, COUNT(*) OVER (PARTITION BY "n", "f") AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("s") IS NULL) AS t WHERE headgate_count > 1 LIMIT 20;
+
+-- orphans
+SELECT COUNT(*) FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL AND NOT ("s") IS NULL AND NOT EXISTS(SELECT 1 FROM "shop"."public"."customers" AS o WHERE o."k" = headgate_batch."n" AND o."v" = headgate_batch."s");
+
+-- orphans of another schema
+SELECT COUNT(*) FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL AND NOT EXISTS(SELECT 1 FROM "shop"."other"."customers" AS o WHERE o."k" = headgate_batch."n");
+
+-- rows orphaned
+SELECT headgate_batch."id" FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL AND NOT ("s") IS NULL AND NOT EXISTS(SELECT 1 FROM "shop"."public"."customers" AS o WHERE o."k" = headgate_batch."n" AND o."v" = headgate_batch."s") LIMIT 20;
+
+-- rows of another
+SELECT COUNT(*) FROM "shop"."public"."customers";
+
+-- a query
+SELECT COUNT(*) OVER () AS headgate_count, q.* FROM (
+SELECT id FROM (SELECT * FROM "shop"."public"."orders" WHERE "n" < 7) WHERE n > 1
+) AS q LIMIT 200;
+
+-- hostile value 0
+SELECT COUNT(CASE WHEN "s" = '\'; drop table victims; --' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile pattern 0
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", '\'; drop table victims; --') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile value 1
+SELECT COUNT(CASE WHEN "s" = '\\\'; drop table victims; --' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile pattern 1
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", '\\\'; drop table victims; --') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile value 2
+SELECT COUNT(CASE WHEN "s" = '\\' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile pattern 2
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", '\\') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile value 3
+SELECT COUNT(CASE WHEN "s" = 'double " quote' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile pattern 3
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", 'double " quote') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile value 4
+SELECT COUNT(CASE WHEN "s" = '`tick`' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile pattern 4
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", '`tick`') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile value 5
+SELECT COUNT(CASE WHEN "s" = 'line\nbreak\r\ttab' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile pattern 5
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", 'line\nbreak\r\ttab') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile value 6
+SELECT COUNT(CASE WHEN "s" = '%s %(x)s {batch} ? :x $1' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile pattern 6
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", '%s %(x)s {batch} ? :x $1') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile value 7
+SELECT COUNT(CASE WHEN "s" = '/* comment */ -- x' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile pattern 7
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", '/* comment */ -- x') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile value 8
+SELECT COUNT(CASE WHEN "s" = 'ünï 𝕏' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile pattern 8
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", 'ünï 𝕏') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile value 9
+SELECT COUNT(CASE WHEN "s" = '' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile pattern 9
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", '') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile value 10
+SELECT COUNT(CASE WHEN "s" = ' ' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile pattern 10
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", ' ') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile value 11
+SELECT COUNT(CASE WHEN "s" = '\x1a\b' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile pattern 11
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", '\x1a\b') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile value 12
+SELECT COUNT(CASE WHEN "s" = 'NULL' THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile pattern 12
+SELECT COUNT(CASE WHEN REGEXP_COUNT("s", 'NULL') > 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile name 0
+SELECT COUNT(CASE WHEN "'; drop table victims; --" = 0 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile name 1
+SELECT COUNT(CASE WHEN "a""; drop table victims; --" = 1 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile name 2
+SELECT COUNT(CASE WHEN "a`b" = 2 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile name 3
+SELECT COUNT(CASE WHEN "a]b" = 3 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile name 4
+SELECT COUNT(CASE WHEN "new
+line" = 4 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile name 5
+SELECT COUNT(CASE WHEN "back\slash" = 5 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile name 6
+SELECT COUNT(CASE WHEN "ünï ∂" = 6 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile name 7
+SELECT COUNT(CASE WHEN "select" = 7 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile name 8
+SELECT COUNT(CASE WHEN "a.b" = 8 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile name 9
+SELECT COUNT(CASE WHEN "per%cent %s" = 9 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile name 10
+SELECT COUNT(CASE WHEN "{batch}" = 10 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile name 11
+SELECT COUNT(CASE WHEN "question?mark :colon $1" = 11 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
+
+-- hostile name 12
+SELECT COUNT(CASE WHEN "UPPER" = 12 THEN 1 END) AS m0 FROM "shop"."public"."orders" AS headgate_batch;
