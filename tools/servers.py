@@ -1,4 +1,4 @@
-"""Install the database servers that tests start for themselves, where that can be done: Debian, as root.
+"""Install the servers that tests start for themselves, where that can be done: Debian, as root.
 
 Usage: ``python tools/servers.py``. Nothing to do where they are there already. Never fails and never starts a service:
 tests run the servers' programs in folders of their own, and where a program is missing they are skipped and say so.
@@ -17,6 +17,7 @@ from pathlib import Path
 PROGRAMS = {
     "postgresql": ("/usr/lib/postgresql/*/bin/initdb", "initdb"),
     "mariadb-server-core": ("/usr/sbin/mariadbd", "mariadbd"),
+    "prometheus": ("/usr/bin/prometheus", "prometheus"),
 }
 """Debian package -> where its program is, and its name on PATH elsewhere."""
 POLICY = Path("/usr/sbin/policy-rc.d")

@@ -302,3 +302,18 @@ class Config(Section):
                         f" but only these are defined: {', '.join(sorted(self.analysis)) or 'none'}"
                     )
         return self
+
+    @model_validator(mode="after")
+    def _soak_can_be_judged(self) -> Config:
+        environments = self.deploy.environments if self.deploy else {}
+        for environment, settings in environments.items():
+            for service, target in settings.services.items():
+                soak = target.strategy.blue_green.soak if target.strategy.blue_green else ()
+                for name in soak:
+                    entry = self.analysis.get(name)
+                    if entry is not None and entry.rule == "test" and entry.baseline != "history":
+                        raise ValueError(
+                            f"deploy.environments.{environment}.services.{service} soaks with {name}, which compares two"
+                            " versions, but after the switch only one has traffic: use a metric with max_ratio or conditions"
+                        )
+        return self

@@ -54,12 +54,14 @@ class JudgedPolicy:
 
 @dataclass(slots=True, kw_only=True)
 class _Evidence:
-    """The judge's state with what it was fed."""
+    """The judge's state with what it was fed. Its moments are seconds since `origin` (seconds since 1970)."""
 
     state: State
+    origin: float
     intervals: list[Interval] = field(default_factory=list)
 
-    def add(self, interval: Interval) -> None:
+    def add(self, t: float, observations: tuple[Observation, ...], share: float | None = None) -> None:
+        interval = Interval(t=round(t - self.origin, 6), observations=observations, share=share)
         self.state = update(self.state, interval)
         self.intervals.append(interval)
 
@@ -94,7 +96,7 @@ class JudgedMetric:
         """See `ports.Analysis`."""
         step = self._step
         if step is None or subject != step.subject:
-            step = self._step = _Step(subject=subject, evidence=self._fresh())
+            step = self._step = _Step(subject=subject, evidence=self._fresh(now))
         elapsed_s = (now - step.at).total_seconds() if step.at else None
         if step.decided is not None or (elapsed_s is not None and elapsed_s < self._policy.interval_s):
             return step.decided
@@ -102,7 +104,7 @@ class JudgedMetric:
         first, step.at = step.at is None, now
         if isinstance(rows, tuple):
             step.since, step.errors_in_a_row = now, 0
-            step.decided = self._judge(step, rows, subject)
+            step.decided = self._judge(step, rows, subject, now)
         elif isinstance(rows, QueryError) or not first:
             step.decided = self._hole(step, rows, now)
         return step.decided
@@ -117,12 +119,11 @@ class JudgedMetric:
     def _recording(self, evidence: _Evidence) -> Recording:
         return Recording(policy=self._policy.judge, intervals=tuple(evidence.intervals))
 
-    def _judge(self, step: _Step, rows: tuple[Row, ...], subject: Subject) -> Verdict | None:
-        release = self._of_release(subject)
+    def _judge(self, step: _Step, rows: tuple[Row, ...], subject: Subject, now: datetime) -> Verdict | None:
+        release, share = self._of_release(subject, now), _share(subject, self._policy.baseline)
         for row in rows:
-            interval = Interval(t=row.t, observations=row.observations, share=_share(subject, self._policy.baseline))
             for evidence in (release, step.evidence):
-                evidence.add(interval)
+                evidence.add(row.t, row.observations, share)
             harm = verdict(release.state)
             if harm.outcome is Outcome.FAIL:
                 return self._decided(subject, release, harm)
@@ -136,8 +137,8 @@ class JudgedMetric:
         """A look without data: the step's evidence is gathered anew, and too many of them end it."""
         policy = self._policy
         fault = Observation(metric=self.name, side=Side.CANARY, fault=why.why)
-        self._of_release(step.subject).add(Interval(t=now.timestamp(), observations=(fault,)))
-        step.evidence = self._fresh()
+        self._of_release(step.subject, now).add(now.timestamp(), (fault,))
+        step.evidence = self._fresh(now)
         if isinstance(why, QueryError):
             step.errors_in_a_row += 1
             if step.errors_in_a_row <= policy.consecutive_error_limit:
@@ -155,15 +156,15 @@ class JudgedMetric:
         node = judged_verdict(found, self._policy)
         return replace(node, details=(*node.details, f"evidence: {kept}")) if kept else node
 
-    def _of_release(self, subject: Subject) -> _Evidence:
+    def _of_release(self, subject: Subject, now: datetime) -> _Evidence:
         """The evidence of harm over all steps of this version in this role."""
         key = (subject.arm.hash, subject.arm.role)
         if self._release is None or self._release[0] != key:
-            self._release = (key, self._fresh())
+            self._release = (key, self._fresh(now))
         return self._release[1]
 
-    def _fresh(self) -> _Evidence:
-        return _Evidence(state=start(self._policy.judge))
+    def _fresh(self, now: datetime) -> _Evidence:
+        return _Evidence(state=start(self._policy.judge), origin=now.timestamp())
 
 
 def judged_verdict(found: JudgeVerdict, policy: JudgedPolicy) -> Verdict:

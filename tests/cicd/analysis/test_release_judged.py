@@ -1,0 +1,95 @@
+"""Releases decided by sequential tests and by conditions, on the sandbox."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from cicd.cli.main import main
+from headgate.exit_codes import ExitCode
+from tests.testing.release_world import ReleaseWorld, release_world
+
+TEST = """\
+analysis:
+  error-ratio:
+    source: openmetrics
+    errors: http_requests_total{status=~"5.."}
+    total: http_requests_total
+    max_ratio_increase: 0.2
+    margin_absolute: 0.02
+    interval_s: 0.25
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseWorld]:
+    with release_world(tmp_path) as found:
+        for name, value in found.environ.items():
+            monkeypatch.setenv(name, value)
+        yield found
+
+
+def _start(world: ReleaseWorld, analysis: str, service: str = "reco") -> int:
+    text = world.config.read_text("utf-8")
+    world.config.write_text(text[: text.index("analysis:\n")] + analysis, encoding="utf-8")
+    return main(["--config", str(world.config), "release", "start", service, "--env", "prod", "--version", "1.1.0"])
+
+
+def test_a_bad_canary_is_aborted_on_evidence_that_can_be_judged_again(
+    world: ReleaseWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.publish("1.1.0", error_ratio=0.2)
+    assert _start(world, TEST) == ExitCode.FAIL
+    out, err = capsys.readouterr()
+    assert "ROLLED BACK" in out
+    assert "worse than tolerated" in err
+    (evidence,) = (world.config.parent / ".headgate" / "evidence").glob("*.json")
+    document = json.loads(evidence.read_text("utf-8"))
+    assert (document["release"]["service"], document["release"]["step"]) == ("reco", 1)
+    assert ET.fromstring(evidence.with_suffix(".svg").read_text("utf-8")).tag.endswith("svg")
+
+    assert main(["release", "analyse", "--replay", str(evidence), "-o", "json"]) == ExitCode.FAIL
+    again = json.loads(capsys.readouterr().out)
+    assert again.pop("same") is True
+    assert again == document["result"]
+
+    document["intervals"][0]["observations"][0]["bad"] = 0.0
+    document["intervals"][0]["observations"][1]["bad"] = 0.0
+    evidence.write_text(json.dumps(document), encoding="utf-8")
+    assert main(["release", "analyse", "--replay", str(evidence)]) == ExitCode.UNDECIDED
+    assert "NOT the one" in capsys.readouterr().err
+
+
+def test_a_good_canary_passes_each_step_on_evidence_of_that_step(world: ReleaseWorld) -> None:
+    world.publish("1.1.0")
+    assert _start(world, TEST) == ExitCode.PASS
+    kept = [json.loads(p.read_text("utf-8")) for p in (world.config.parent / ".headgate" / "evidence").glob("*.json")]
+    assert sorted(one["release"]["step"] for one in kept) == [1, 3]
+    assert {one["result"]["verdict"] for one in kept} == {"PASS"}
+    assert {interval["share"] for one in kept for interval in one["intervals"]} == {0.25, 0.5}
+
+
+def test_a_soak_cannot_be_a_comparison(world: ReleaseWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _start(world, TEST, "cat") == ExitCode.USAGE
+    assert "after the switch only one has traffic" in capsys.readouterr().err
+
+
+def test_conditions_decide_on_any_query(tmp_path: Path, world: ReleaseWorld) -> None:
+    runs = world.config.parent / "runs.json"
+    runs.write_text(json.dumps({"checks": [{"name": "rows", "ok": True}]}), encoding="utf-8")
+    conditions = """\
+analysis:
+  error-ratio:
+    source: json
+    file: runs.json
+    query: $.checks[0].ok
+    success_condition: result == true
+    interval_s: 0.1
+    count: 2
+"""
+    world.publish("1.1.0")
+    assert _start(world, conditions) == ExitCode.PASS
