@@ -35,6 +35,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseWo
 
 def _start(world: ReleaseWorld, analysis: str, service: str = "reco") -> int:
     text = world.config.read_text("utf-8")
+    if service != "cat":
+        text = text.replace(", soak: [error-ratio]", "")
     world.config.write_text(text[: text.index("analysis:\n")] + analysis, encoding="utf-8")
     return main(["--config", str(world.config), "release", "start", service, "--env", "prod", "--version", "1.1.0"])
 
