@@ -73,9 +73,11 @@ def _yaml(text: str, path: str) -> tuple[Any, list[int]]:
 
 def _yaml_lines(node: Any) -> list[int]:
     """The lines of the elements of the top-level list `expectations`."""
-    for key, value in node.value if node is not None and isinstance(node.value, list) else []:
-        if getattr(key, "value", None) == "expectations" and isinstance(value.value, list):
-            return [entry.start_mark.line + 1 for entry in value.value if hasattr(entry, "start_mark")]
+    import yaml
+
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        if key.value == "expectations" and isinstance(value, yaml.SequenceNode):
+            return [entry.start_mark.line + 1 for entry in value.value]
     return []
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from gates.quality.conditions import row_condition
 from gates.quality.expectations import (
     aggregates,
     columns,
@@ -21,6 +20,7 @@ from gates.quality.expectations import (
     types,
 )
 from gates.quality.expectations.arguments import Field, coerce_arguments
+from gates.quality.expectations.conditions import row_condition
 from gates.quality.expectations.context import Context, NotJudgedError, NotPlannedError, Reference, not_judged
 from gates.quality.expectations.parameters import substitute
 from gates.quality.metrics import Finding, Planned, Schema

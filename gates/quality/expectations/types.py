@@ -27,7 +27,7 @@ _SIZES = {
     "DOUBLE": "float64",
 }
 _PANDAS = {
-    "int64": frozenset({"int64", "int", "int_", "long", "i8", "integer"}),
+    "int64": frozenset({"int64", "int", "int_", "long", "i8"}),
     "int32": frozenset({"int32", "intc", "i4"}),
     "float64": frozenset({"float64", "float", "float_", "double", "f8"}),
     "float32": frozenset({"float32", "single", "f4"}),

@@ -113,3 +113,63 @@ def test_lines_are_those_of_the_entries_whatever_stands_around_them(
         begun = "\n".join(lines[entry.line - 1 :])
         assert f"marker_{entry.index}" in begun
         assert indent is None or lines[entry.line - 1].strip() == "{"
+
+
+YAML = """\
+# the orders
+name: orders
+id: 11111111-1111-1111-1111-111111111111
+notes: [first, second]
+meta: {great_expectations_version: 1.24.1}
+suite_parameters: {low: 2024-01-01}
+expectations:
+  - type: expect_column_to_exist
+    kwargs: {column: a}
+  - type: expect_column_max_to_be_between
+    severity: info
+    kwargs:
+      column: a
+      min_value: 2024-01-01
+"""
+
+
+def test_a_suite_in_yaml_is_the_same_suite() -> None:
+    suite = parse_suite(YAML.encode(), "gx/orders.yaml")
+
+    assert suite.name == "orders"
+    assert suite.notes == ("first", "second")
+    assert suite.meta == {"great_expectations_version": "1.24.1"}
+    assert suite.id == "11111111-1111-1111-1111-111111111111"
+    assert [entry.line for entry in suite.expectations] == [8, 10]
+    assert suite.expectations[1].kwargs == {"column": "a", "min_value": "2024-01-01"}
+    assert suite.suite_parameters == {"low": "2024-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1\nb: 2", "s.yml:2"),
+        ("a: &x 1\nb: *x", "aliases"),
+        ("expectations:\n  - kwargs: {}\n", "s.yml:2"),
+        ("expectations:\n  - type: a\n    severity: bad\n", "severity of expectation 1"),
+        ("expectations: []\nmeta: 3\n", "`meta`"),
+        ("", "not a JSON object"),
+        ("- 1", "not a JSON object"),
+        ("a: !!python/object:os.system x", "s.yml:1"),
+        ("expectations: {a: 1}", "no list `expectations`"),
+    ],
+)
+def test_a_broken_yaml_suite_names_the_place(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_suite(text.encode(), "s.yml")
+
+    assert message in str(caught.value)
+
+
+@given(st.text(alphabet="ab:-[]{}&*!#|>'\"\n \t1expectations", max_size=40))
+def test_any_yaml_is_read_or_refused(text: str) -> None:
+    try:
+        suite = parse_suite(text.encode(), "s.yaml")
+    except ConfigError:
+        return
+    assert isinstance(suite, Suite)

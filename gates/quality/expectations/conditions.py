@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import sqlglot
 from sqlglot import exp
@@ -72,7 +72,7 @@ class Conditions:
             case "spark" if not self._pandas:
                 return self._sql(text)
             case None | "pandas" | "spark" if self._pandas:
-                from gates.quality.pandas_query import read_query
+                from gates.quality.expectations.pandas_query import read_query
 
                 return read_query(text, self)
             case _:
@@ -157,14 +157,17 @@ class Conditions:
 
     def _sql(self, text: str) -> exp.Expression:
         try:
-            parsed = sqlglot.parse_one(text, dialect="spark")
+            statements = sqlglot.parse(text, dialect="spark")
         except SqlglotError:
             give_up("a row condition in SQL that cannot be read")
+        parsed = statements[0]
+        if len(statements) != 1 or not isinstance(parsed, exp.Condition):
+            give_up("a row condition in SQL that is no condition")
         if parsed.find(exp.Subquery, exp.Select, exp.Command, exp.AggFunc, exp.Placeholder, exp.Parameter):
             give_up("a row condition with a subquery")
         for node in parsed.find_all(exp.Column):
             node.replace(column(find_column(self._schema, node.name).name))
-        return exp.paren(parsed)
+        return exp.paren(cast("exp.Expression", parsed))
 
 
 _NOT_NULL = re.compile(r'col\("(?P<column>[^"]+)"\)\s*\.notnull\(\)', re.IGNORECASE)
