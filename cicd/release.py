@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from cicd.cli.context import App, say
 from cicd.config.model import Config, ServiceConfig
@@ -221,17 +219,3 @@ def watch(
         if clock.monotonic() - started >= timeout_s:
             return status, ExitCode.UNDECIDED
         clock.sleep(connected.engine.settings.poll_s)
-
-
-@contextmanager
-def stop_signals() -> Iterator[None]:
-    """Take SIGTERM (a cancelled CI job) as Ctrl-C: the release is left so that it can be continued."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the handler's signature
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

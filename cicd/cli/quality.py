@@ -123,14 +123,16 @@ def run(
     from gates.quality import standalone
     from gates.quality.result_format import parse_result_format
     from gates.verdict import Severity
+    from headgate.interrupts import stop_signals
 
-    report = standalone.run(
-        [standalone.read_suite(path) for path in suites],
-        _data(source),
-        result_format=parse_result_format(result_format),
-        policy=standalone.Policy(allow_empty=allow_empty, fail_on=Severity(fail_on), reveal=reveal),
-        parameters=_parameters(parameter),
-    )
+    with stop_signals():
+        report = standalone.run(
+            [standalone.read_suite(path) for path in suites],
+            _data(source),
+            result_format=parse_result_format(result_format),
+            policy=standalone.Policy(allow_empty=allow_empty, fail_on=Severity(fail_on), reveal=reveal),
+            parameters=_parameters(parameter),
+        )
     _show(report, output, full=full, allow_empty=allow_empty)
     if junit:
         _write_junit(report, junit)
@@ -180,9 +182,11 @@ def suggest(name: str | None, write: Path | None, **source: Any) -> int:
 
     from gates.quality import standalone
     from headgate.exit_codes import ExitCode
+    from headgate.interrupts import stop_signals
 
     data = _data(source)
-    text = json.dumps(standalone.suggest(name or _name(data), data), indent=2, ensure_ascii=False)
+    with stop_signals():
+        text = json.dumps(standalone.suggest(name or _name(data), data), indent=2, ensure_ascii=False)
     if write is None:
         click.echo(text)
         return ExitCode.PASS

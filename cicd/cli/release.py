@@ -10,6 +10,7 @@ import click
 
 from cicd.cli.context import App, columns, emit, output_option, say
 from headgate.exit_codes import ExitCode
+from headgate.interrupts import stop_signals
 
 if TYPE_CHECKING:
     from deployments.release.model import ReleaseRequest, ReleaseResult, Settings
@@ -67,7 +68,7 @@ def start(
     request = wiring.build_request(version, source_repo, source_commit, root=app.root, project=app.config.project)
     if where == "jenkins" and not dry_run:
         return _on_jenkins(app, service, environment, request, output)
-    with wiring.stop_signals(), wiring.connect(app, service, environment) as connected:
+    with stop_signals(), wiring.connect(app, service, environment) as connected:
         if dry_run:
             facts, planned = connected.engine.plan(request)
             return _emit_plan(output, connected.engine.name, version, facts, planned, connected.engine.settings)
@@ -82,7 +83,7 @@ def resume(app: App, service: str, environment: str, output: str) -> int:
     """Continue a release that was interrupted, forward or back."""
     from cicd import release as wiring
 
-    with wiring.stop_signals(), wiring.connect(app, service, environment) as connected:
+    with stop_signals(), wiring.connect(app, service, environment) as connected:
         return _emit_result(output, connected.engine.resume())
 
 
@@ -96,7 +97,7 @@ def abort(app: App, service: str, environment: str, reason: str, output: str) ->
     from cicd import release as wiring
     from headgate.errors import LockHeldError
 
-    with wiring.stop_signals(), wiring.connect(app, service, environment) as connected:
+    with stop_signals(), wiring.connect(app, service, environment) as connected:
         try:
             result = connected.engine.turn_back(reason, finished_too=False)
         except LockHeldError as error:
@@ -120,7 +121,7 @@ def rollback(app: App, service: str, environment: str, reason: str, yes: bool, o
     from cicd import release as wiring
 
     _confirm(yes, f"Turn {service} in {environment} back to the version before?")
-    with wiring.stop_signals(), wiring.connect(app, service, environment) as connected:
+    with stop_signals(), wiring.connect(app, service, environment) as connected:
         _emit_result(output, connected.engine.turn_back(reason, finished_too=True))
         return ExitCode.PASS
 
@@ -136,7 +137,7 @@ def promote(app: App, service: str, environment: str, by: str, yes: bool, output
     from cicd import release as wiring
 
     _confirm(yes, f"Promote {service} in {environment} without evidence?")
-    with wiring.stop_signals(), wiring.connect(app, service, environment) as connected:
+    with stop_signals(), wiring.connect(app, service, environment) as connected:
         return _emit_result(output, connected.engine.promote(by))
 
 

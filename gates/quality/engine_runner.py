@@ -16,7 +16,7 @@ from gates.quality.metrics import Count
 from gates.quality.result_format import ResultFormat
 from gates.quality.runner import SuiteJob, SuiteResult, SuiteRunner
 from gates.quality.session import Job, run_suites
-from gates.quality.sources import Deadline, fallback_on, within
+from gates.quality.sources import AttendedBatch, Deadline, fallback_on
 from headgate.errors import HeadgateError
 
 Open = Callable[[Sequence[Path], str, str | None, Limits], Batch]
@@ -62,17 +62,17 @@ class EngineRunner(SuiteRunner):
     def _judged(self, jobs: Sequence[SuiteJob], deadline: Deadline) -> Sequence[SuiteResult]:
         first = jobs[0]
         limits = Limits(
-            statement_timeout_s=deadline.left_s, memory_limit_mb=first.memory_limit_mb, max_bytes=first.max_bytes
+            statement_timeout_s=max(1.0, deadline.left_s),
+            memory_limit_mb=first.memory_limit_mb,
+            max_bytes=first.max_bytes,
         )
-        inner = self.open_batch(first.files, first.data, first.table, limits)
+        inner = AttendedBatch(lambda: self.open_batch(first.files, first.data, first.table, limits), deadline)
         batch = KeyedBatch(inner, first.key) if inner.ordered else inner
         try:
-            with within(deadline, inner):
-                # Where rows have no position, their key stands for it.
-                form = ResultFormat(index_columns=() if inner.ordered else first.key)
-                asked = [Job(suite=job.suite, result_format=form, parameters={}) for job in jobs]
-                fallback = fallback_on(_source(first), first.table, deadline)
-                found = run_suites(asked, batch, fallback=fallback)
+            # Where rows have no position, their key stands for it.
+            form = ResultFormat(index_columns=() if inner.ordered else first.key)
+            asked = [Job(suite=job.suite, result_format=form, parameters={}) for job in jobs]
+            found = run_suites(asked, batch, fallback=fallback_on(_source(first), first.table, deadline))
         finally:
             inner.close()
         keys = batch.keys if isinstance(batch, KeyedBatch) else {}

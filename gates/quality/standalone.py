@@ -15,7 +15,7 @@ from gates.quality.evaluate import evaluate_suite
 from gates.quality.findings import to_suite_result
 from gates.quality.result_format import ResultFormat
 from gates.quality.session import Job, SuiteFindings, first_needs, run_suites
-from gates.quality.sources import Deadline, fallback_on, within
+from gates.quality.sources import AttendedBatch, Deadline, fallback_on
 from gates.quality.suite import MAX_SUITE_BYTES, Suite, parse_suite
 from gates.verdict import Outcome, Severity, Verdict, group
 from headgate.errors import ConfigError, HeadgateError
@@ -100,7 +100,7 @@ def run(
     """Run `suites` on `data`, all of them on one batch. Raises `HeadgateError` where the data cannot be looked at."""
     deadline = Deadline(timeout_s=data.timeout_s)
     jobs = [Job(suite=suite, result_format=result_format, parameters=parameters or {}) for suite in suites]
-    with opened(data) as batch, within(deadline, batch):
+    with opened(data, deadline) as batch:
         findings = run_suites(jobs, batch, fallback=fallback_on(data.data, data.table, deadline))
         engine = batch.name
     return Report(findings=findings, verdict=judge(findings, data, policy, engine=engine), engine=engine)
@@ -150,7 +150,7 @@ def _unique(names: Sequence[str]) -> list[str]:
 def explain(suites: Sequence[Suite], data: Data, *, result_format: ResultFormat, parameters: Mapping[str, Any]) -> Plan:
     """What `run` would send first. Only the columns are read."""
     jobs = [Job(suite=suite, result_format=result_format, parameters=parameters) for suite in suites]
-    with opened(data) as batch, within(Deadline(timeout_s=data.timeout_s), batch):
+    with opened(data, Deadline(timeout_s=data.timeout_s)) as batch:
         schema = batch.schema()
         needs, aside = first_needs(jobs, batch)
         return Plan(
@@ -172,16 +172,18 @@ def suggest(name: str, data: Data) -> dict[str, Any]:
         form = version("great-expectations")
     except PackageNotFoundError:
         form = "1.0.0"
-    with opened(data) as batch, within(Deadline(timeout_s=data.timeout_s), batch):
+    with opened(data, Deadline(timeout_s=data.timeout_s)) as batch:
         schema = batch.schema()
         return suggest_suite(name, schema, batch.compute(profile_needs(schema)), version=form)
 
 
 @contextlib.contextmanager
-def opened(data: Data) -> Iterator[Batch]:
+def opened(data: Data, deadline: Deadline) -> Iterator[Batch]:
     """The batch, closed afterwards: no connection and no spill file outlives it."""
     try:
-        batch = open_batch(data.data, table=data.table, engine=data.engine, limits=data.limits)
+        batch = AttendedBatch(
+            lambda: open_batch(data.data, table=data.table, engine=data.engine, limits=data.limits), deadline
+        )
     except HeadgateError as error:
         error.where = error.where or data.shown
         raise

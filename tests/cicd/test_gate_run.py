@@ -15,7 +15,7 @@ import pytest
 
 from cicd.cli.main import main
 from cicd.config.model import Config
-from cicd.gate_context import GateContext, fetch_context, parse_context
+from cicd.gate_context import GateContext, fetch_changed, fetch_context, parse_context
 from cicd.gate_publish import events, post
 from cicd.gate_run import Reports, check_writable, run_gates, select
 from cicd.gitlab.port import CommitStatus, DeploymentRecord, MergeRequest, NoteChange
@@ -24,6 +24,7 @@ from gates.verdict import Outcome, Verdict, group
 from headgate.clock import SystemClock
 from headgate.errors import ConfigError, NotFoundError, UnreachableError
 from observability.events import Kind
+from tests.testing.repositories import commit_files, new_repository
 from tests.testing.suites import CannedRunner
 
 DAG = """from datetime import datetime
@@ -239,6 +240,59 @@ def test_every_setting_reaches_its_gate(root: Path) -> None:
     strict = config({"dags": {"require": ["tags"]}, "unit": {"paths": ["nowhere"], "timeout_s": 60}})
     verdict = run_gates(strict, root, [], clock=SystemClock())
     assert [child.outcome for child in verdict.children] == [Outcome.ERROR, Outcome.FAIL]
+
+
+def test_a_check_names_its_engine(root: Path) -> None:
+    """The same suite by both engines; only one of them takes the words of its own reports."""
+    both = [QUALITY | {"engine": "great_expectations", "name": "theirs"}, QUALITY]
+    verdict = run_gates(config({"quality": both}), root, [], clock=SystemClock())
+    assert verdict.outcome is Outcome.PASS
+    theirs, ours = verdict.children[0].children
+    assert [leaf.message for leaf in theirs.leaves()] == [leaf.message for leaf in ours.leaves()]
+    sources = [
+        {leaf.measurement.source for leaf in node.leaves()[1:] if leaf.measurement is not None}
+        for node in (theirs, ours)
+    ]
+    assert sources == [{"great_expectations"}, {"duckdb"}]
+
+
+@pytest.mark.parametrize(
+    ("changed", "outcome"),
+    [
+        ({"README.md": "hello"}, Outcome.SKIPPED),
+        ({"pipelines/orders.py": "x = 1"}, Outcome.PASS),
+        ({"gx/s.json": json.dumps(SUITE | {"name": "t"})}, Outcome.PASS),
+        ({"headgate.yaml": None}, Outcome.PASS),
+    ],
+)
+def test_a_merge_request_runs_the_checks_that_it_concerns(
+    root: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str | None], outcome: Outcome
+) -> None:
+    gates = {"quality": [QUALITY | {"paths": ["pipelines"]}]}
+    configure(root, gates)
+    git = new_repository(root)
+    base = commit_files(git, {"pipelines/orders.py": "x = 0"}, "base")
+    commit_files(git, {path: text or (root / path).read_text() + "\n" for path, text in changed.items()}, "change")
+    monkeypatch.setenv("CI_MERGE_REQUEST_DIFF_BASE_SHA", base)
+    verdict = run_gates(config(gates), root, [], clock=SystemClock())
+    assert verdict.outcome is Outcome.PASS
+    assert verdict.children[0].children[0].outcome is outcome
+
+
+@pytest.mark.parametrize("base", ["", "f" * 40, "main"])
+def test_a_change_that_is_not_known_concerns_everything(root: Path, base: str) -> None:
+    """No merge request, a commit that a shallow clone does not hold, something that is no commit."""
+    commit_files(new_repository(root), {}, "base")
+    assert fetch_changed(root, {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base}) is None
+
+
+def test_both_names_of_a_renamed_file_are_changed_and_names_are_taken_as_they_are(root: Path) -> None:
+    git = new_repository(root)
+    base = commit_files(git, {"a b/\u00e4.py": "x = 1\n" * 50}, "base")
+    git.run("mv", "a b/\u00e4.py", "new.py")
+    (root / "dags" / "shop.py").write_text("changed, not committed")
+    changed = fetch_changed(root, {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base})
+    assert changed == frozenset({"a b/\u00e4.py", "new.py", "dags/shop.py"}
 
 
 def test_report_folders_are_made_before_the_gates_run(tmp_path: Path) -> None:
