@@ -240,7 +240,7 @@ def table_regclass(parts: Sequence[str]) -> str:
 
 
 def _kind(base: str, category: str, *, array: bool) -> Kind:
-    if array or category in "cr":
+    if array or category == "c":
         return Kind.NESTED
     return Kind.STRING if category == "e" else _KINDS.get(base, Kind.OTHER)
 

@@ -7,20 +7,25 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
 
+from gates.quality.engines.base import SqlBatch
 from gates.quality.engines.open import Limits, open_batch
-from gates.quality.engines.port import Batch
 from gates.quality.metrics import Kind
 from tests.gates.quality.engines.contract import Table
 from tests.testing.mariadb import MariaDb
 from tests.testing.postgres import Postgres
 
 LIMITS = Limits(connect_timeout_s=10, statement_timeout_s=60, lock_timeout_s=10)
+
+
+def opened(data: str, **named: Any) -> SqlBatch:
+    """`open_batch`, as what it is: a manager with a connection."""
+    return cast("SqlBatch", open_batch(data, **named))
 
 
 def quoted(name: str, quote: str) -> str:
@@ -66,8 +71,8 @@ class PostgresBench:
             connection.execute(sql.SQL("create table {} ({})").format(name, columns))
             connection.cursor().executemany(sql.SQL("insert into {} values ({})").format(name, places), table.rows)
 
-    def batch(self, table: str) -> Batch:
-        return open_batch(self.url, table=written(table), limits=LIMITS)
+    def batch(self, table: str) -> SqlBatch:
+        return opened(self.url, table=written(table), limits=LIMITS)
 
     def other(self, table: str) -> str:
         return table
@@ -110,8 +115,8 @@ class MariaDbBench:
             if table.rows:
                 cursor.executemany(f"insert into {name.replace('%', '%%')} values ({places})", table.rows)
 
-    def batch(self, table: str) -> Batch:
-        return open_batch(self.url, table=written(table), limits=LIMITS)
+    def batch(self, table: str) -> SqlBatch:
+        return opened(self.url, table=written(table), limits=LIMITS)
 
     def other(self, table: str) -> str:
         return table
@@ -171,8 +176,8 @@ class SqliteBench:
             case _:
                 return value
 
-    def batch(self, table: str) -> Batch:
-        return open_batch(self.url, table=written(table), limits=LIMITS)
+    def batch(self, table: str) -> SqlBatch:
+        return opened(self.url, table=written(table), limits=LIMITS)
 
     def other(self, table: str) -> str:
         return table
@@ -210,8 +215,8 @@ class FileBench:
         arrays = [pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)]
         pq.write_table(pa.Table.from_arrays(arrays, schema=schema), self._path(table.name))
 
-    def batch(self, table: str) -> Batch:
-        return open_batch(str(self._path(table)), engine=self.engine, limits=LIMITS)
+    def batch(self, table: str) -> SqlBatch:
+        return opened(str(self._path(table)), engine=self.engine, limits=LIMITS)
 
     def other(self, table: str) -> str:
         return str(self._path(table))

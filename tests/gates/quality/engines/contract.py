@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import pytest
 from sqlglot import exp
 
-from gates.quality.engines.port import Batch
+from gates.quality.engines.base import SqlBatch
 from gates.quality.metrics import (
     Aggregate,
     Count,
@@ -65,7 +65,7 @@ class Bench(Protocol):
 
     def make(self, table: Table) -> None: ...
 
-    def batch(self, table: str) -> Batch: ...
+    def batch(self, table: str) -> SqlBatch: ...
 
     def other(self, table: str) -> str:
         """What a suite calls that table."""
@@ -284,10 +284,10 @@ class EngineContract:
     @pytest.fixture(scope="class")
     @classmethod
     def orders(cls, bench: Bench) -> Any:
-        with bench.batch("orders") as batch:  # type: ignore[attr-defined]  # the port's implementations are managers
+        with bench.batch("orders") as batch:
             yield batch
 
-    def test_columns_in_order_with_kinds(self, orders: Batch) -> None:
+    def test_columns_in_order_with_kinds(self, orders: SqlBatch) -> None:
         columns = orders.schema().columns
         assert [column.name for column in columns] == [name for name, _ in ORDERS.columns]
         for found, (name, kind) in zip(columns, ORDERS.columns, strict=True):
@@ -299,7 +299,7 @@ class EngineContract:
         return ()
 
     @pytest.mark.parametrize(("metric", "expected"), [pytest.param(m, e, id=i) for i, m, e in CASES])
-    def test_value(self, orders: Batch, request: pytest.FixtureRequest, metric: Metric, expected: Any) -> None:
+    def test_value(self, orders: SqlBatch, request: pytest.FixtureRequest, metric: Metric, expected: Any) -> None:
         values = orders.compute([metric for _, metric, _ in CASES])
         case = request.node.callspec.id
         if case in self.unsupported:
@@ -313,31 +313,31 @@ class EngineContract:
         assert same(values[metric], expected), values[metric]
 
     def test_all_that_streams_is_one_query(self, bench: Bench) -> None:
-        with bench.batch("orders") as batch:  # type: ignore[attr-defined]  # as above
+        with bench.batch("orders") as batch:
             batch.schema()
             batch.compute([metric for case, metric, _ in CASES if case not in self.unsupported and streams(metric)])
             assert len(batch.queries) == 1
 
     def test_one_bad_metric_does_not_take_the_others_with_it(self, bench: Bench) -> None:
         bad = count(than(exp.EQ, column("no such column"), 1))
-        with bench.batch("orders") as batch:  # type: ignore[attr-defined]  # as above
+        with bench.batch("orders") as batch:
             values = batch.compute([Count(), bad, aggregate("sum", n), Distinct(keys=(n,))])
         assert isinstance(values[bad], Failed)
         assert "no such column" in values[bad].reason
         assert (values[Count()], int(values[aggregate("sum", n)]), values[Distinct(keys=(n,))]) == (6, 17, 4)
 
-    def test_json_and_forms_of_times_are_exact_or_refused(self, orders: Batch) -> None:
+    def test_json_and_forms_of_times_are_exact_or_refused(self, orders: SqlBatch) -> None:
         json, form = count(is_json(t)), count(parses_as(t, "%Y-%m-%d"))
         values = orders.compute([json, form])
         assert values[json] == 2 or values[json].unsupported
         assert values[form] == 1 or values[form].unsupported
 
-    def test_times_with_a_zone(self, orders: Batch) -> None:
+    def test_times_with_a_zone(self, orders: SqlBatch) -> None:
         moment = datetime(2024, 2, 29, 13, 30, 15, 123456, tzinfo=timezone(timedelta(hours=1)))
         metric = count(than(exp.EQ, at, moment))
         assert orders.compute([metric])[metric] == 1
 
-    def test_values_come_as_python_has_them(self, orders: Batch) -> None:
+    def test_values_come_as_python_has_them(self, orders: SqlBatch) -> None:
         names = ("id", "s", "day", "at", "price", "f", "b")
         metric = Rows(of=than(exp.EQ, column("id"), 2), columns=names)
         sample = orders.compute([metric])[metric]
@@ -349,7 +349,7 @@ class EngineContract:
     def comes_as(self, expected: Any, value: Any) -> bool:
         return bool(value == expected)
 
-    def test_rows_of_a_condition(self, orders: Batch) -> None:
+    def test_rows_of_a_condition(self, orders: SqlBatch) -> None:
         metric = Rows(of=than(exp.GT, n, 1), columns=("id", "n"), where=than(exp.LT, n, 7), limit=2)
         sample = orders.compute([metric])[metric]
         assert sample.count == 3
@@ -357,7 +357,7 @@ class EngineContract:
         assert {row[0] for row in sample.rows} < {2, 3, 5}
         assert len(sample.index) == (2 if orders.ordered else 0)
 
-    def test_rows_that_are_repeated(self, orders: Batch) -> None:
+    def test_rows_that_are_repeated(self, orders: SqlBatch) -> None:
         metric = Rows(of=Duplicated(keys=(n, column("t"))), columns=("id",))
         twice = Rows(of=Duplicated(keys=(s,)), columns=("id", "s"), where=not_null(s), limit=None)
         values = orders.compute([metric, twice])
@@ -372,12 +372,12 @@ class EngineContract:
         )
         keys = (column("k"), column("v"))
         shown = Rows(of=Duplicated(keys=keys), columns=("k",))
-        with bench.batch("nulls") as batch:  # type: ignore[attr-defined]  # as above
+        with bench.batch("nulls") as batch:
             values = batch.compute([Duplicated(keys=keys), Distinct(keys=keys), shown])
         assert (values[Duplicated(keys=keys)], values[Distinct(keys=keys)]) == (2, 0)
         assert values[shown].rows == ((1,), (1,))
 
-    def test_rows_without_their_other(self, bench: Bench, orders: Batch) -> None:
+    def test_rows_without_their_other(self, bench: Bench, orders: SqlBatch) -> None:
         other = bench.other("customers")
         lost = Orphans(keys=(n,), other=other, other_keys=("k",))
         pairs = Orphans(keys=(n, s), other=other, other_keys=("k", "v"), where=than(exp.LT, n, 7))
@@ -386,13 +386,13 @@ class EngineContract:
         assert (values[lost], values[pairs], values[OtherCount(other=other)]) == (2, 2, 3)
         assert sorted(values[shown].rows) == [(5, 5), (6, 7)]
 
-    def test_a_table_that_is_not_there_fails_alone(self, bench: Bench, orders: Batch) -> None:
+    def test_a_table_that_is_not_there_fails_alone(self, bench: Bench, orders: SqlBatch) -> None:
         lost = Orphans(keys=(n,), other=bench.other("nowhere"), other_keys=("k",))
         values = orders.compute([lost, Count()])
         assert isinstance(values[lost], Failed)
         assert values[Count()] == 6
 
-    def test_a_query_of_the_user(self, bench: Bench, orders: Batch) -> None:
+    def test_a_query_of_the_user(self, bench: Bench, orders: SqlBatch) -> None:
         metric = Query(sql="SELECT id, n FROM {batch} WHERE n > 1 ;", limit=2)
         narrow = Query(sql="SELECT id FROM {batch} b", where=than(exp.GT, n, 2))
         joined = Query(
@@ -419,7 +419,7 @@ class EngineContract:
         ],
     )
     def test_a_query_of_the_user_changes_nothing(self, bench: Bench, text: str) -> None:
-        with bench.batch("orders") as batch:  # type: ignore[attr-defined]  # as above
+        with bench.batch("orders") as batch:
             values = batch.compute([Query(sql=text), Count()])
         assert isinstance(values[Query(sql=text)], Failed)
         assert values[Count()] == 6
@@ -427,14 +427,14 @@ class EngineContract:
 
     def unharmed(self, bench: Bench) -> None:
         assert {"victims", "hostile", "orders"} <= bench.tables()
-        with bench.batch("victims") as batch:  # type: ignore[attr-defined]  # as above
+        with bench.batch("victims") as batch:
             assert batch.compute([aggregate("sum", column("k")), Count()]) == {
                 aggregate("sum", column("k")): 1,
                 Count(): 1,
             }
 
     def test_an_empty_table(self, bench: Bench) -> None:
-        metrics = [
+        metrics: list[Metric] = [
             Count(),
             count(than(exp.GT, n, 1)),
             aggregate("max", n),
@@ -443,7 +443,7 @@ class EngineContract:
             ValueCounts(argument=n),
             Quantiles(argument=n, probabilities=(0.5,)),
         ]
-        with bench.batch("empty") as batch:  # type: ignore[attr-defined]  # as above
+        with bench.batch("empty") as batch:
             values = batch.compute(metrics)
             shown = Rows(of=than(exp.GT, n, 1), columns=("id",))
             assert batch.compute([shown])[shown] == Sample(count=0, columns=("id",), rows=())
@@ -455,7 +455,7 @@ class EngineContract:
         bench.make(FLOATS)
         x = column("x")
         finite = both(exp.not_(is_nan(x)), than(exp.LT, x, math.inf), than(exp.GT, x, -math.inf))
-        with bench.batch("floats") as batch:  # type: ignore[attr-defined]  # as above
+        with bench.batch("floats") as batch:
             metrics = [count(is_nan(x)), count(is_null(x)), count(finite or x), count(than(exp.EQ, x, math.inf))]
             values = batch.compute([*metrics, aggregate("max", x, finite), aggregate("min", x), Distinct(keys=(x,))])
         assert [values[metric] for metric in metrics] == [2, 1, 1, 1]
@@ -468,7 +468,7 @@ class EngineContract:
         value = column(name)
         first = HOSTILE_NAMES.index(name)
         shown = Rows(of=than(exp.EQ, value, first), columns=(name,))
-        metrics = [
+        metrics: list[Metric] = [
             count(than(exp.GTE, value, first)),
             aggregate("max", value),
             Distinct(keys=(value,)),
@@ -478,10 +478,10 @@ class EngineContract:
             Orphans(keys=(value,), other=bench.other("hostile"), other_keys=(name,)),
         ]
         size = len(HOSTILE_VALUES)
-        expected = [size, first + size - 1, size, 0, None, (first,), 0]
+        expected: list[Any] = [size, first + size - 1, size, 0, None, (first,), 0]
         if not self.quick:
             metrics, expected = metrics[:2], expected[:2]
-        with bench.batch("hostile") as batch:  # type: ignore[attr-defined]  # as above
+        with bench.batch("hostile") as batch:
             assert batch.schema().get(name) is not None
             values = batch.compute([*metrics, shown])
         assert [values[metric] for metric in metrics] == expected
@@ -494,7 +494,7 @@ class EngineContract:
         found = [count(matches(text, "^" + re.escape(value) + "$")) for value in HOSTILE_VALUES[:2]]
         alike = [count(like(text, f"%{value[1:-1]}%")) for value in HOSTILE_VALUES[:1]]
         shown = Rows(of=not_null(text), columns=("text",), limit=None)
-        with bench.batch("hostile") as batch:  # type: ignore[attr-defined]  # as above
+        with bench.batch("hostile") as batch:
             values = batch.compute([*equal, listed, *found, *alike, shown])
         assert [values[metric] for metric in equal] == [1] * len(HOSTILE_VALUES)
         assert values[listed] == len(HOSTILE_VALUES)
@@ -504,14 +504,14 @@ class EngineContract:
         self.unharmed(bench)
 
     def test_what_is_known_is_not_asked_again(self, bench: Bench) -> None:
-        with bench.batch("orders") as batch:  # type: ignore[attr-defined]  # as above
+        with bench.batch("orders") as batch:
             batch.compute([Count(), Distinct(keys=(n,))])
             sent = len(batch.queries)
             batch.compute([Distinct(keys=(n,)), Count()])
             assert len(batch.queries) == sent
 
     def test_explain_sends_nothing(self, bench: Bench) -> None:
-        with bench.batch("orders") as batch:  # type: ignore[attr-defined]  # as above
+        with bench.batch("orders") as batch:
             batch.schema()
             before = list(batch.queries)
             texts = batch.explain([count(is_null(n)), Distinct(keys=(n,))])
