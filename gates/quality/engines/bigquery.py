@@ -153,6 +153,8 @@ def translate(error: Exception, where: str) -> Exception:
     from google.api_core import exceptions
     from google.auth import exceptions as auth
 
+    if isinstance(error, exceptions.RetryError) and isinstance(error.cause, Exception):
+        error = error.cause
     text = mask(str(getattr(error, "message", "") or error)).strip().partition("\n")[0]
     reasons = {str(item.get("reason")) for item in getattr(error, "errors", ()) or () if isinstance(item, Mapping)}
     match error:
