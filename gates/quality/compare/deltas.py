@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gates.quality.compare.looking import pairs
-from gates.quality.compare.matching import Asked, Layout
 from gates.quality.compare.model import ColumnChange, Numbers
+from gates.quality.compare.seen import Asked, Layout
 from gates.quality.metrics import Kind
 
 MODES = ("round", "round_even", "trunc", "floor", "ceil")
@@ -20,8 +20,7 @@ def fetch_change(asked: Asked, layout: Layout, index: int, changed: int, compare
     """Everything about the changed column `index`; a bounded number of rows is looked at."""
     pair, column = layout.columns[index], f"c{index}"
     asked.rows(
-        f"CREATE OR REPLACE TEMP TABLE delta AS SELECT b.{column} AS b, h.{column} AS h "
-        f"FROM {pairs(len(layout.keys), str(index))}"
+        f"CREATE OR REPLACE TEMP TABLE delta AS SELECT b.{column} AS b, h.{column} AS h FROM {pairs(str(index))}"
     )
     text = pair.kind is Kind.STRING
     respelled = "lower(trim(b)) = lower(trim(h))" if text else "false"

@@ -9,10 +9,11 @@ from typing import Any
 from gates.quality.compare import sql
 from gates.quality.compare.columns import Pair, Pairing, pair_columns, rename_pair
 from gates.quality.compare.deltas import fetch_change
-from gates.quality.compare.looking import fetch_examples, fetch_seen, fetch_traits
-from gates.quality.compare.matching import Asked, Layout, Matched, match_keys, match_rows
+from gates.quality.compare.looking import fetch_examples, fetch_traits
+from gates.quality.compare.matching import Matched, match_keys, match_rows
 from gates.quality.compare.model import Comparison, Question, Renamed, SchemaDifference
-from gates.quality.compare.shifts import fetch_profiles, fetch_segments, fetch_shift
+from gates.quality.compare.seen import Asked, Layout, fetch_seen
+from gates.quality.compare.shifts import fetch_segments, fetch_shift
 from gates.quality.compare.source import Opened, Side, identifier, open_side
 from gates.quality.engines.base import QueryFailedError
 from gates.quality.engines.duckdb import DuckConnection
@@ -54,10 +55,10 @@ def _compare(asked: Asked, opened: tuple[Opened, Opened], question: Question) ->
     _check_names(opened, question)
     key = _given_key(pairing, question)
     layout = _make_views(asked, opened, pairing, key, question)
-    rows = [asked.row(f"SELECT count(*) FROM {side}")[0] for side in sql.SIDES]
+    rows = (int(asked.row("SELECT count(*) FROM base")[0]), int(asked.row("SELECT count(*) FROM head")[0]))
     matched = None
     if all(rows) and (layout.columns or layout.keys):
-        matched, layout = _match(asked, opened, pairing, layout, question)
+        matched, layout = _match(asked, opened, pairing, layout, question, rows)
     return _described(asked, opened, pairing, layout, matched, question, rows)
 
 
@@ -126,8 +127,7 @@ def _make_views(
         asked.rows(
             f"CREATE OR REPLACE TEMP VIEW {side} AS SELECT {', '.join(selected)} FROM {opening.relation(guessed)}"
         )
-    candidates = tuple((pair, f"x{i}", f"x{i}") for i, pair in enumerate(renames))
-    return Layout(keys=key, columns=columns, renames=candidates, tolerance=question.tolerance)
+    return Layout(keys=key, columns=columns, renames=tuple(renames), tolerance=question.tolerance)
 
 
 def _value(pair: Pair, side: str) -> str:
@@ -141,19 +141,24 @@ def _possible_renames(pairing: Pairing) -> list[Pair]:
 
 
 def _match(
-    asked: Asked, opened: tuple[Opened, Opened], pairing: Pairing, layout: Layout, question: Question
+    asked: Asked,
+    opened: tuple[Opened, Opened],
+    pairing: Pairing,
+    layout: Layout,
+    question: Question,
+    rows: tuple[int, int],
 ) -> tuple[Matched, Layout]:
     if layout.keys:
-        matched = match_keys(asked, layout)
+        matched = match_keys(asked, layout, rows)
         if matched is not None:
             return matched, layout
     for pair in _candidates(pairing) if not question.key else ():
         keyed = _make_views(asked, opened, pairing, (pair,), question)
-        matched = match_keys(asked, keyed, inferred=True)
+        matched = match_keys(asked, keyed, rows, inferred=True)
         if matched is not None and matched.keys.matched:
             return matched, keyed
     layout = _make_views(asked, opened, pairing, (), question)
-    return match_rows(asked, layout), layout
+    return match_rows(asked, layout, rows), layout
 
 
 def _candidates(pairing: Pairing) -> list[Pair]:
@@ -170,8 +175,12 @@ def _facts(asked: Asked, layout: Layout, matched: Matched, rows: int) -> dict[st
         return {}
     rows_moved = keys.lost or keys.added or keys.growing or keys.shrinking
     profiled = list(range(len(layout.columns))) if rows_moved else sorted(matched.changed)
-    fetch_profiles(asked, layout, profiled, rows)
-    fetch_seen(asked, layout, matched)
+    if not matched.seen:
+        repeated = keys.duplicated_base or keys.duplicated_head
+        some, every = sorted({*matched.changed, *profiled}), range(len(layout.columns))
+        fetch_seen(
+            asked, layout, (every if keys.lost or repeated else some, every if keys.added or repeated else some), rows
+        )
     return {
         "changes": tuple(
             fetch_change(asked, layout, index, count, matched.compared) for index, count in matched.changed.items()
@@ -179,7 +188,7 @@ def _facts(asked: Asked, layout: Layout, matched: Matched, rows: int) -> dict[st
         "shifts": tuple(fetch_shift(asked, index, layout.columns[index]) for index in profiled),
         "lost_traits": fetch_traits(asked, layout, "lost", "base") if keys.lost else (),
         "added_traits": fetch_traits(asked, layout, "added", "head") if keys.added else (),
-        "examples": fetch_examples(asked, layout, matched),
+        "examples": fetch_examples(asked, layout, matched.changed, keys),
     }
 
 
@@ -215,7 +224,7 @@ def _renamed(layout: Layout, matched: Matched) -> list[Renamed]:
     found: list[Renamed] = []
     order = sorted(matched.equal.items(), key=lambda item: (-item[1], item[0]))
     for index, equal in order:
-        pair = layout.renames[index][0]
+        pair = layout.renames[index]
         free = pair.base.name not in {item.base for item in found} and pair.head.name not in {
             item.head for item in found
         }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gates.quality.compare import sql
-from gates.quality.compare.matching import Asked, Layout, Matched
-from gates.quality.compare.model import Cell, Example, Trait
+from gates.quality.compare.model import Cell, Example, Keys, Trait
+from gates.quality.compare.seen import Asked, Layout
 from gates.quality.metrics import Kind
 
 EXAMPLES = 5
@@ -16,61 +16,43 @@ _FEW = 20
 _ORDERED = {Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT, Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ}
 
 
-def fetch_seen(asked: Asked, layout: Layout, matched: Matched) -> None:
-    """Tables `base_seen` and `head_seen`: all rows whose keys are in `wanted`, with the columns that matter."""
-    count = _key_count(layout)
-    changed_only = bool(layout.keys) and not (matched.keys.lost or matched.keys.added or matched.keys.duplicated_head)
-    names = [f"c{index}" for index in sorted(matched.changed)] if changed_only else layout.names
-    for side, not_there in (("base", "added"), ("head", "lost")):
-        keyed = f"(SELECT *, {sql.hashed(layout.names)} AS k0 FROM {side})" if not layout.keys else side
-        asked.rows(
-            f"CREATE OR REPLACE TEMP TABLE {side}_seen AS SELECT {', '.join([*sql.keys(count, 't'), *names])} "
-            f"FROM {keyed} AS t SEMI JOIN (SELECT DISTINCT * EXCLUDE (what) FROM wanted WHERE what <> '{not_there}') AS w "
-            f"ON {sql.same_keys(count, 't', 'w')}"
-        )
-
-
-def _key_count(layout: Layout) -> int:
-    return len(layout.keys) or 1
-
-
-def fetch_examples(asked: Asked, layout: Layout, matched: Matched) -> tuple[Example, ...]:
+def fetch_examples(asked: Asked, layout: Layout, changed: Iterable[int], keys: Keys) -> tuple[Example, ...]:
     """Up to five rows for each changed column, and of lost, added and repeated keys; the same ones in every run."""
-    found = [example for index in sorted(matched.changed) for example in _changed(asked, layout, index)]
+    found = [example for index in sorted(changed) for example in _changed(asked, layout, index)]
     found += [
         example for what, side in (("lost", "base"), ("added", "head")) for example in _alone(asked, layout, what, side)
     ]
-    return tuple(found + _repeated(asked, layout, matched))
+    return tuple(found + _repeated(asked, layout, keys))
 
 
 def _changed(asked: Asked, layout: Layout, index: int) -> list[Example]:
     count, name = len(layout.keys), layout.columns[index].name
     rows = asked.rows(
-        f"SELECT {', '.join(sql.keys(count, 'w'))}, b.c{index}, h.c{index} FROM {pairs(count, str(index))} "
-        f"ORDER BY {sql.hashed(sql.keys(count, 'w'))} LIMIT {EXAMPLES}"
+        f"SELECT {', '.join(sql.keys(count, 'b'))}, b.c{index}, h.c{index} FROM {pairs(str(index))} "
+        f"ORDER BY w.hk LIMIT {EXAMPLES}"
     )
     return [
         Example(
-            what="changed", key=_key(layout, row), cells=(Cell(column=name, base=row[-2], head=row[-1]),), column=name
+            what="changed",
+            key=_key(layout, row),
+            cells=(Cell(column=name, base=row[-2], head=row[-1]),),
+            column=name,
         )
         for row in rows
     ]
 
 
-def pairs(count: int, what: str) -> str:
+def pairs(what: str) -> str:
     """The rows wanted for `what`, with base as `b` and head as `h`: what stands after FROM."""
     return (
         f"(SELECT * FROM wanted WHERE what = '{what}') AS w "
-        f"JOIN base_seen AS b ON {sql.same_keys(count, 'w', 'b')} JOIN head_seen AS h ON {sql.same_keys(count, 'w', 'h')}"
+        f"JOIN base_seen AS b ON b.hk = w.hk JOIN head_seen AS h ON h.hk = w.hk"
     )
 
 
-def alone(layout: Layout, what: str, side: str) -> str:
+def alone(what: str, side: str) -> str:
     """The rows that only `side` has: what stands after FROM."""
-    return (
-        f"{side}_seen AS t SEMI JOIN (SELECT * FROM wanted WHERE what = '{what}') AS w "
-        f"ON {sql.same_keys(_key_count(layout), 't', 'w')}"
-    )
+    return f"{side}_seen AS t SEMI JOIN (SELECT * FROM wanted WHERE what = '{what}') AS w ON t.hk = w.hk"
 
 
 def _key(layout: Layout, row: Sequence[Any]) -> tuple[tuple[str, Any], ...]:
@@ -81,10 +63,10 @@ def _alone(asked: Asked, layout: Layout, what: str, side: str) -> list[Example]:
     if not asked.row(f"SELECT count(*) FROM wanted WHERE what = '{what}'")[0]:
         return []
     shown = layout.names[:_CELLS]
-    count = _key_count(layout)
+    count = len(layout.keys)
     rows = asked.rows(
-        f"SELECT {', '.join([*sql.keys(count, 't'), *shown])} FROM {alone(layout, what, side)} "
-        f"ORDER BY {sql.hashed(sql.keys(count, 't'))} LIMIT {EXAMPLES}"
+        f"SELECT {', '.join([*sql.keys(count, 't'), *shown])} FROM {alone(what, side)} "
+        f"ORDER BY {', '.join(['t.hk', *shown])} LIMIT {EXAMPLES}"
     )
     return [
         Example(
@@ -99,20 +81,20 @@ def _alone(asked: Asked, layout: Layout, what: str, side: str) -> list[Example]:
     ]
 
 
-def _repeated(asked: Asked, layout: Layout, matched: Matched) -> list[Example]:
+def _repeated(asked: Asked, layout: Layout, keys: Keys) -> list[Example]:
     """Keys that have more rows on one side than on the other, with their values in the columns in which those differ."""
-    if not (matched.keys.growing or matched.keys.shrinking):
+    if not (keys.growing or keys.shrinking):
         return []
     count = len(layout.keys)
-    shown = [index for index, pair in enumerate(layout.columns) if pair.name in matched.keys.varying][:4]
+    shown = [index for index, pair in enumerate(layout.columns) if pair.name in keys.varying][:4]
     listed = [
-        f"(SELECT list(c{index} ORDER BY c{index}) FROM {side}_seen AS t WHERE {sql.same_keys(count, 't', 'w')})"
+        f"(SELECT list(c{index} ORDER BY c{index}) FROM {side}_seen AS t WHERE t.hk = w.hk)"
         for index in shown
         for side in sql.SIDES
     ]
     rows = asked.rows(
-        f"SELECT {', '.join([*sql.keys(count, 'w'), *listed])} FROM wanted AS w WHERE what = 'grown' "
-        f"ORDER BY {sql.hashed(sql.keys(count, 'w'))} LIMIT {EXAMPLES}"
+        f"SELECT {', '.join([*(f'any_value(b.{key})' for key in sql.keys(count)), *listed])} FROM wanted AS w "
+        f"JOIN base_seen AS b ON b.hk = w.hk WHERE what = 'grown' GROUP BY w.hk ORDER BY w.hk LIMIT {EXAMPLES}"
     )
     return [
         Example(
@@ -129,7 +111,7 @@ def _repeated(asked: Asked, layout: Layout, matched: Matched) -> list[Example]:
 
 def fetch_traits(asked: Asked, layout: Layout, what: str, side: str) -> tuple[Trait, ...]:
     """What the rows that only `side` has (lost: base, added: head) have in common and the other side has not."""
-    looked_at = asked.row(f"SELECT count(*) FROM {alone(layout, what, side)}")[0]
+    looked_at = asked.row(f"SELECT count(*) FROM {alone(what, side)}")[0]
     if looked_at < 3:
         return ()
     found = []
@@ -152,12 +134,12 @@ def _values(asked: Asked, layout: Layout, index: int, what: str, side: str, look
     """A few values (null is one) that all of the rows have, where the other side has none of them, or seldom."""
     column = f"c{index}"
     rows = asked.rows(
-        f"SELECT {column}, count(*) FROM {alone(layout, what, side)} GROUP BY {column} ORDER BY 2 DESC, 1 LIMIT {_FEW + 1}"
+        f"SELECT {column}, count(*) FROM {alone(what, side)} GROUP BY {column} ORDER BY 2 DESC, 1 LIMIT {_FEW + 1}"
     )
     if len(rows) > _FEW or len(rows) * 3 > looked_at:
         return None
     other = "head" if side == "base" else "base"
-    asked.rows(f"CREATE OR REPLACE TEMP TABLE trait AS SELECT DISTINCT {column} AS v FROM {alone(layout, what, side)}")
+    asked.rows(f"CREATE OR REPLACE TEMP TABLE trait AS SELECT DISTINCT {column} AS v FROM {alone(what, side)}")
     null = f" OR {column} IS NULL" if any(value is None for value, _ in rows) else ""
     elsewhere, of = asked.row(f"SELECT count(*) FILTER ({column} IN (FROM trait){null}), count(*) FROM {other}")
     rare = elsewhere == 0 or (len(rows) == 1 and looked_at >= 20 and elsewhere < 0.5 * of)
@@ -179,7 +161,7 @@ def _range(asked: Asked, layout: Layout, index: int, what: str, side: str, looke
     if pair.kind not in _ORDERED or pair.name.lower().endswith(("id", "key")) or looked_at < 5:
         return None
     low, high, nulls = asked.row(
-        f"SELECT min({column}), max({column}), count(*) - count({column}) FROM {alone(layout, what, side)}"
+        f"SELECT min({column}), max({column}), count(*) - count({column}) FROM {alone(what, side)}"
     )
     other_low, other_high = asked.row(
         f"SELECT min({column}), max({column}) FROM {'head' if side == 'base' else 'base'}"

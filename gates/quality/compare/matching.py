@@ -3,7 +3,8 @@
 Order of work, each step only where the one before did not settle it:
 1. one pass over the keys: do they repeat, are they the same on both sides;
 2. same keys: one checksum per column, bound to the keys: the columns that changed, or none;
-3. a join on the key of those columns (else of all), as hashes where that is smaller;
+3. a join on the key, of hashes of those columns; if keys differ, of one hash of the row, and few changed rows are then
+   read and compared column by column;
 4. repeated keys: those are compared as groups of rows, the others by the join.
 """
 
@@ -11,12 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from gates.quality.compare import sql
-from gates.quality.compare.columns import Pair
 from gates.quality.compare.model import MAX_SAMPLE, Keys
-from gates.quality.engines.duckdb import DuckConnection
+from gates.quality.compare.seen import Asked, Layout, fetch_seen
 from gates.quality.metrics import Kind
 
 _EXACT_ROWS = 1_000_000
@@ -24,68 +23,45 @@ _EXACT_ROWS = 1_000_000
 _SLICE = 256
 _CHUNK = 16
 """Columns carried through one join; bounds its memory, whatever the width of the table."""
-
-
-@dataclass(slots=True)
-class Asked:
-    """A connection that remembers what it was asked."""
-
-    connection: DuckConnection
-    queries: list[str] = field(default_factory=list)
-
-    def rows(self, text: str) -> Sequence[tuple[Any, ...]]:
-        self.queries.append(text)
-        return self.connection.execute(text).rows
-
-    def row(self, text: str) -> tuple[Any, ...]:
-        return self.rows(text)[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """The views `base` and `head`: how many key columns, the compared pairs as `c0..`, possible renames as (removed, added)."""
-
-    keys: tuple[Pair, ...]
-    columns: tuple[Pair, ...]
-    renames: tuple[tuple[Pair, str, str], ...] = ()
-    tolerance: float = 0.0
-
-    @property
-    def names(self) -> list[str]:
-        return [f"c{index}" for index in range(len(self.columns))]
+_FEW = 500_000
+"""Up to so many changed rows are read and compared by themselves; above, all rows are joined once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matched:
     """`changed` rows by index of the column, of `compared`; `equal` values by index of the rename, of `compared`.
 
-    The keys of rows to look at are in the table `wanted` (what, k0..), `what` being lost, added, any or an index.
+    The rows to look at are in the table `wanted` (what, hk): `hk` is the hash of the key, or of the row where there is
+    none; `what` is lost, added, grown (a key with more or fewer rows) or the index of a changed column. `seen`: they
+    have been read into `base_seen` and `head_seen` already, with all columns.
     """
 
     keys: Keys
     compared: int
     changed: Mapping[int, int] = field(default_factory=dict)
     equal: Mapping[int, int] = field(default_factory=dict)
+    seen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Scan:
-    rows: int
-    checksum: str
     repeats: bool
+    nulls: bool
 
 
-def match_keys(asked: Asked, layout: Layout, *, inferred: bool = False) -> Matched | None:
-    """Match by key; None where an inferred key turns out to repeat."""
-    base, head = (_scan(asked, side, len(layout.keys)) for side in sql.SIDES)
-    repeats = base.repeats or head.repeats
-    same = not repeats and (base.rows, base.checksum) == (head.rows, head.checksum)
-    changed = _changed_columns(asked, layout) if same else list(range(len(layout.columns)))
-    if same and not changed and not layout.renames:
-        keys = Keys(columns=_names(layout), inferred=inferred, matched=base.rows, lost=0, added=0, changed=0)
-        return Matched(keys=keys, compared=base.rows)
-    if not repeats:
-        matched = _join(asked, layout, changed, inferred=inferred, rows=(base.rows, head.rows))
+def match_keys(asked: Asked, layout: Layout, rows: tuple[int, int], *, inferred: bool = False) -> Matched | None:
+    """Match by key, `rows` of base and head; None where an inferred key turns out to repeat."""
+    count = len(layout.keys)
+    asked.rows("CREATE OR REPLACE TEMP TABLE wanted (what VARCHAR, hk UBIGINT)")
+    base, head = (_scan(asked, side, count, size) for side, size in zip(sql.SIDES, rows, strict=True))
+    if not (base.repeats or head.repeats):
+        nulls = base.nulls or head.nulls
+        same = rows[0] == rows[1] and len({asked.row(sql.key_sum(side, count)) for side in sql.SIDES}) == 1
+        changed = _changed_columns(asked, layout) if same else list(range(len(layout.columns)))
+        if same and not changed and not layout.renames:
+            keys = Keys(columns=_names(layout), inferred=inferred, matched=rows[0], lost=0, added=0, changed=0)
+            return Matched(keys=keys, compared=rows[0])
+        matched = _join(asked, layout, changed, rows, nulls=nulls, inferred=inferred, whole=not same)
         if matched is not None:
             return matched
     return None if inferred else _with_repeats(asked, layout)
@@ -95,13 +71,13 @@ def _names(layout: Layout) -> tuple[str, ...]:
     return tuple(pair.name for pair in layout.keys)
 
 
-def _scan(asked: Asked, side: str, count: int) -> _Scan:
-    rows, fullest, checksum = asked.row(sql.key_scan(side, count))
-    usual = rows / sql.BUCKETS
+def _scan(asked: Asked, side: str, count: int, rows: int) -> _Scan:
+    fullest, nulls = asked.row(sql.key_scan(side, count))
+    usual = rows / sql.CROWDS
     exact = rows <= _EXACT_ROWS
     crowded = not exact and fullest > usual + 10 * usual**0.5 + 64
     repeated = crowded or asked.row(sql.duplicate_slice(side, count, sql.BUCKETS if exact else _SLICE))[0] > 0
-    return _Scan(rows=rows, checksum=checksum, repeats=repeated)
+    return _Scan(repeats=repeated, nulls=bool(nulls))
 
 
 def _changed_columns(asked: Asked, layout: Layout) -> list[int]:
@@ -112,98 +88,92 @@ def _changed_columns(asked: Asked, layout: Layout) -> list[int]:
     return [index for index, (left, right) in enumerate(zip(base, head, strict=True)) if left != right]
 
 
-def _carried(layout: Layout, index: int, bits: int) -> sql.Carried:
-    pair, name = layout.columns[index], f"c{index}"
-    if _tolerant(layout, index):
-        return sql.Carried(left=name, right=name, bits=0, tolerance=layout.tolerance)
-    small = pair.kind in {Kind.BOOLEAN, Kind.DATE} or (pair.cast or pair.base.native) in _SMALL
-    return sql.Carried(left=name, right=name, bits=0 if small else bits)
-
-
 def _tolerant(layout: Layout, index: int) -> bool:
     return bool(layout.tolerance) and layout.columns[index].kind is Kind.FLOAT
 
 
-_SMALL = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"}
+def _carried(layout: Layout, indices: Sequence[int], *, whole: bool = False) -> list[sql.Carried]:
+    """The columns of one join, those with a tolerance first as they are in `indices`."""
+    floats = tuple(f"c{index}" for index in indices if _tolerant(layout, index))
+    others = tuple(f"c{index}" for index in indices if not _tolerant(layout, index))
+    found = [sql.Carried(columns=floats, form="near", tolerance=layout.tolerance)] if floats else []
+    return found + ([sql.Carried(columns=others, form="whole" if whole else "halves")] if others else [])
 
 
 _SINGLE = ("base_single", "head_single")
+_SEEN = ("base_seen", "head_seen")
 
 
 def _join(
     asked: Asked,
     layout: Layout,
-    indices: list[int],
+    indices: Sequence[int],
+    rows: tuple[int, int],
     *,
-    inferred: bool,
-    rows: tuple[int, int] | None = None,
+    whole: bool,
+    nulls: bool = True,
+    inferred: bool = False,
     sides: tuple[str, str] = sql.SIDES,
 ) -> Matched | None:
-    """The join, in chunks of columns; None where it does not bring back `rows` of each side: keys repeat."""
-    bits = 64 if len(indices) <= 8 else 32
-    indices = sorted(indices, key=lambda index: not _tolerant(layout, index))
-    chunks = [indices[at : at + _CHUNK] for at in range(0, len(indices), _CHUNK)] or [[]]
-    renames = [sql.Carried(left=left, right=right) for _, left, right in layout.renames]
-    changed: dict[int, int] = {}
-    equal: dict[int, int] = {}
-    first: dict[str, Any] = {}
-    _make_wanted(asked, len(layout.keys))
+    """The join, by hashes of `whole` rows or of columns; None where it does not bring back each row once: keys repeat."""
+    count = len(layout.keys)
+    ordered = sorted(indices, key=lambda index: not _tolerant(layout, index))
+    chunks = [ordered[at : at + _CHUNK] for at in range(0, len(ordered), _CHUNK)] or [[]]
+    names = tuple(f"x{index}" for index in range(len(layout.renames)))
+    first = _carried(layout, ordered, whole=True) if whole else _carried(layout, chunks[0])
+    text = sql.join(count, first, sql.Carried(columns=names) if names else None, nulls=nulls, sides=sides)
+    asked.rows(f"CREATE OR REPLACE TEMP TABLE joined AS {text}")
+    pairs, lost, added = asked.row(f"SELECT {', '.join(f'count(*) FILTER (s = {s})' for s in range(3))} FROM joined")
+    alone = asked.row("SELECT count(DISTINCT hk) FROM joined WHERE s > 0")[0]
+    if (pairs + lost, pairs + added, lost + added) != (*rows, alone):
+        return None
+    equal = asked.row(f"SELECT {sql.bit_counts('equal', len(names))} FROM joined") if names else ()
+    for what, side in (("lost", 1), ("added", 2)):
+        _want(asked, what, f"joined WHERE s = {side}")
+    changed = asked.row("SELECT count(*) FROM joined WHERE mask <> 0")[0]
+    seen = whole and changed <= _FEW
+    if seen:
+        asked.rows("INSERT INTO wanted SELECT 'changed', hk FROM joined WHERE mask <> 0")
+        fetch_seen(asked, layout, (range(len(layout.columns)), range(len(layout.columns))), max(rows))
     for at, chunk in enumerate(chunks):
-        carried = [_carried(layout, index, bits) for index in chunk]
-        whole = _whole(layout, indices) if at == 0 and len(chunks) > 1 else None
-        text = sql.join(
-            len(layout.keys), carried, renames if at == 0 else [], sample=MAX_SAMPLE, whole=whole, sides=sides
-        )
-        found = _found(asked, text)
-        if at == 0:
-            first = found
-            if rows is not None and (_joined(found) != rows or _repeated_alone(found)):
-                return None
-            equal = {i: found[f"e{i}"] for i in range(len(renames))}
-            _want(asked, {"lost": "s_lost", "added": "s_added", "any": "s_any"}, len(layout.keys))
-        changed |= {index: found[f"n_{i}"] for i, index in enumerate(chunk)}
-        _want(asked, {str(index): f"s_{i}" for i, index in enumerate(chunk) if found[f"n_{i}"]}, len(layout.keys))
+        if at or whole:
+            text = sql.join(count, _carried(layout, chunk), nulls=nulls, sides=_SEEN if seen else sides)
+            asked.rows(f"CREATE OR REPLACE TEMP TABLE joined{at} AS SELECT * FROM ({text}) WHERE mask <> 0")
+        else:
+            asked.rows("CREATE OR REPLACE TEMP VIEW joined0 AS SELECT * FROM joined")
     keys = Keys(
         columns=_names(layout),
         inferred=inferred,
-        matched=first["pairs"],
-        lost=first["n_lost"],
-        added=first["n_added"],
-        changed=first["n_any"],
+        matched=pairs,
+        lost=lost,
+        added=added,
+        changed=changed if whole else _changed_rows(asked, len(chunks)),
     )
-    return Matched(keys=keys, compared=first["pairs"], changed={i: n for i, n in changed.items() if n}, equal=equal)
+    changes = _changes(asked, chunks)
+    return Matched(keys=keys, compared=pairs, changed=changes, equal=dict(enumerate(equal)), seen=seen)
 
 
-def _whole(layout: Layout, indices: Sequence[int]) -> sql.Carried | None:
-    """All columns as one hash, so that rows with any change are counted though columns come in chunks."""
-    names = ", ".join(f"c{index}" for index in indices if not _tolerant(layout, index)) or "0"
-    return sql.Carried(left=f"hash({names})", right=f"hash({names})")
+def _changed_rows(asked: Asked, chunks: int) -> int:
+    union = " UNION ALL ".join(f"SELECT hk FROM joined{at} WHERE mask <> 0" for at in range(chunks))
+    return int(asked.row(f"SELECT count({'DISTINCT ' if chunks > 1 else ''}hk) FROM ({union})")[0])
 
 
-def _repeated_alone(found: Mapping[str, Any]) -> bool:
-    """Keys that repeat among the rows without a partner do not show in the number of rows joined."""
-    return bool(found["lost_keys"] != found["n_lost"] or found["added_keys"] != found["n_added"])
+def _changes(asked: Asked, chunks: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Changed rows by column; some rows of each are wanted."""
+    changed = {}
+    for at, chunk in enumerate(chunks):
+        if not chunk:
+            continue
+        counts = asked.row(f"SELECT {sql.bit_counts('mask', len(chunk))} FROM joined{at} WHERE mask <> 0")
+        for bit, (index, rows) in enumerate(zip(chunk, counts, strict=True)):
+            if rows:
+                changed[index] = rows
+                _want(asked, str(index), f"joined{at} WHERE mask & {1 << bit} <> 0")
+    return dict(sorted(changed.items()))
 
 
-def _joined(found: Mapping[str, Any]) -> tuple[int, int]:
-    return found["base_rows"], found["head_rows"]
-
-
-def _found(asked: Asked, text: str) -> dict[str, Any]:
-    asked.rows(f"CREATE OR REPLACE TEMP TABLE found AS {text}")
-    names = [row[0] for row in asked.rows("DESCRIBE found") if not row[0].startswith("s_")]
-    return dict(zip(names, asked.row(f"SELECT {', '.join(names)} FROM found"), strict=True))
-
-
-def _make_wanted(asked: Asked, count: int) -> None:
-    keys = ", ".join(sql.keys(count))
-    asked.rows(f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT '' AS what, {keys} FROM base LIMIT 0")
-
-
-def _want(asked: Asked, lists: Mapping[str, str], count: int) -> None:
-    names = ", ".join(f"s.{key}" for key in sql.keys(count))
-    for what, column in lists.items():
-        asked.rows(f"INSERT INTO wanted SELECT '{what}', {names} FROM (SELECT unnest({column}) AS s FROM found)")
+def _want(asked: Asked, what: str, table: str) -> None:
+    asked.rows(f"INSERT INTO wanted SELECT '{what}', hk FROM {table} ORDER BY hk LIMIT {MAX_SAMPLE}")
 
 
 def _with_repeats(asked: Asked, layout: Layout) -> Matched:
@@ -220,10 +190,11 @@ def _with_repeats(asked: Asked, layout: Layout) -> Matched:
     base_keys, head_keys, base_rows, head_rows, growing, shrinking, both, gone, new, regrouped = counts
     for side, single_rows in zip(sql.SIDES, _SINGLE, strict=True):
         asked.rows(
-            f"CREATE TEMP VIEW {single_rows} AS SELECT t.* FROM {side} AS t ANTI JOIN duplicates AS d "
+            f"CREATE OR REPLACE TEMP VIEW {single_rows} AS SELECT t.* FROM {side} AS t ANTI JOIN duplicates AS d "
             f"ON {sql.same_keys(count, 't', 'd')}"
         )
-    single = _join(asked, layout, list(range(len(layout.columns))), inferred=False, sides=_SINGLE)
+    rows = (asked.row("SELECT count(*) FROM base_single")[0], asked.row("SELECT count(*) FROM head_single")[0])
+    single = _join(asked, layout, range(len(layout.columns)), rows, whole=False, sides=_SINGLE)
     if single is None:
         raise AssertionError("keys repeat after all repeated keys were taken out")
     _want_repeated(asked, count)
@@ -246,13 +217,9 @@ def _with_repeats(asked: Asked, layout: Layout) -> Matched:
 
 def _want_repeated(asked: Asked, count: int) -> None:
     """Ask to see some of the repeated keys, too: lost and added ones as such, those with other rows as `grown`."""
-    names = ", ".join(sql.keys(count))
     kinds = {"lost": "nh = 0", "added": "nb = 0", "grown": "nb > 0 AND nh > 0 AND nb <> nh"}
     for what, condition in kinds.items():
-        asked.rows(
-            f"INSERT INTO wanted SELECT '{what}', {names} FROM duplicates WHERE {condition} "
-            f"ORDER BY {sql.hashed(sql.keys(count))} LIMIT {MAX_SAMPLE}"
-        )
+        _want(asked, what, f"(SELECT {sql.hashed(sql.keys(count))} AS hk FROM duplicates WHERE {condition})")
 
 
 def _varying(asked: Asked, layout: Layout) -> tuple[str, ...]:
@@ -270,20 +237,17 @@ def _varying(asked: Asked, layout: Layout) -> tuple[str, ...]:
     return tuple(pair.name for pair, varies in zip(layout.columns, found, strict=True) if varies)
 
 
-def match_rows(asked: Asked, layout: Layout) -> Matched:
-    """Match whole rows as multisets: a row that is there twice needs two partners. Their hashes go to `wanted` as `k0`."""
+def match_rows(asked: Asked, layout: Layout, rows: tuple[int, int]) -> Matched:
+    """Match whole rows as multisets: a row that is there twice needs two partners."""
     names = layout.names
-    base, head = (asked.row(sql.row_sums(side, names)) for side in sql.SIDES)
-    asked.rows("CREATE OR REPLACE TEMP TABLE wanted (what VARCHAR, k0 UBIGINT)")
+    asked.rows("CREATE OR REPLACE TEMP TABLE wanted (what VARCHAR, hk UBIGINT)")
     lost = added = 0
-    if base != head:
+    same = rows[0] == rows[1] and len({asked.row(sql.row_sums(side, names)) for side in sql.SIDES}) == 1
+    if not same:
         asked.rows(f"CREATE OR REPLACE TEMP TABLE apart AS {sql.whole_rows(names)}")
         lost, added = asked.row(
             "SELECT coalesce(sum(n) FILTER (n > 0), 0)::BIGINT, coalesce(-sum(n) FILTER (n < 0), 0)::BIGINT FROM apart"
         )
         for what, sign in (("lost", ">"), ("added", "<")):
-            asked.rows(
-                f"INSERT INTO wanted SELECT '{what}', h FROM apart WHERE n {sign} 0 ORDER BY h LIMIT {MAX_SAMPLE}"
-            )
-    keys = Keys(columns=(), matched=base[0] - lost, lost=lost, added=added, changed=0)
-    return Matched(keys=keys, compared=0)
+            _want(asked, what, f"apart WHERE n {sign} 0")
+    return Matched(keys=Keys(columns=(), matched=rows[0] - lost, lost=lost, added=added, changed=0), compared=0)

@@ -95,7 +95,8 @@ class Numbers:
 
     `rounded` counts rows where head is base rounded: by (mode, decimals); `finer` the other way round. `base_decimals`
     is the least number of decimals (0 to 6) that all have, None where it is more. `factor` and `offset` are the median
-    of head / base and of head - base, with the rows that have exactly it. `falling` counts neighbours in order of base that fall in head; `merging`: different numbers became the same. `p95` and `max` are of the difference.
+    of head / base and of head - base, with the rows that have exactly it. `falling` counts neighbours in order of base
+    that fall in head; `merging`: different numbers became the same. `p95` and `max` are of the difference.
     """
 
     both: int

@@ -7,29 +7,15 @@ from collections.abc import Sequence
 
 from gates.quality.compare import sql
 from gates.quality.compare.columns import Pair
-from gates.quality.compare.matching import Asked, Layout
 from gates.quality.compare.model import Profile, Segment, Shift
+from gates.quality.compare.seen import Asked, Layout
 from gates.quality.metrics import Kind
 
-PROFILED = 100_000
-"""About so many keys are profiled, the same ones on both sides; all of them where there are not more than twice that."""
 MAX_SEGMENTS = 1000
 MAX_SUMS = 12
 _NUMBERS = {Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT}
 _ORDERED = _NUMBERS | {Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ}
 _FREQUENT = 20
-
-
-def fetch_profiles(asked: Asked, layout: Layout, indices: Sequence[int], rows: int) -> None:
-    """Tables `base_profile` and `head_profile` with the columns `indices`."""
-    share = sql.BUCKETS if rows <= 2 * PROFILED else max(1, round(sql.BUCKETS * PROFILED / rows))
-    place = sql.hashed(sql.keys(len(layout.keys)) if layout.keys else layout.names)
-    names = ", ".join(["m", *(f"c{index}" for index in indices)])
-    for side in sql.SIDES:
-        asked.rows(
-            f"CREATE OR REPLACE TEMP TABLE {side}_profile AS SELECT {names} FROM {side} "
-            f"WHERE {place} & {sql.BUCKETS - 1} < {share}"
-        )
 
 
 def fetch_shift(asked: Asked, index: int, pair: Pair) -> Shift:

@@ -8,40 +8,51 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 BUCKETS = 65536
-"""Keys are counted by the low 16 bits of their hash: a key with very many rows makes its bucket stand out."""
+"""Shares of the keys are taken by the low 16 bits of their hash."""
+CROWDS = 4096
+"""Keys are counted by the low 12 bits of their hash: a key with very many rows makes its crowd stand out."""
 SIDES = ("base", "head")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """A column as the join carries it: `left` of base and `right` of head, as a hash of `bits` bits or (0) as it is.
+    """What the join carries of some columns, which have the same names on both sides.
 
-    `tolerance` is for numbers as they are: a relative difference up to it is none.
+    `halves`: 32 bits of each one's hash, two in one number. `whole`: one hash of all of them. `near`: numbers as they
+    are, equal where they differ by no more than `tolerance`, relative.
     """
 
-    left: str
-    right: str
-    bits: int = 64
+    columns: tuple[str, ...]
+    form: Literal["halves", "whole", "near"] = "halves"
     tolerance: float = 0.0
 
-    def of(self, name: str, alias: str) -> str:
-        if self.bits == 0:
-            return f"{name} AS {alias}"
-        if self.bits == 32:
-            return f"(hash({name}) >> 32)::UINTEGER AS {alias}"
-        return f"hash({name}) AS {alias}"
+    def selected(self) -> list[str]:
+        if self.form == "near":
+            return list(self.columns)
+        if self.form == "whole":
+            return [f"hash({', '.join(self.columns)})"]
+        low = [f"(hash({name}) >> 32)" for name in self.columns[::2]]
+        high = [f" | (hash({name}) & 18446744069414584320)" for name in self.columns[1::2]] + [""]
+        return [f"{first}{second}" for first, second in zip(low, high, strict=False)]
 
-    def differs(self, alias: str) -> str:
-        b, h = f"b.{alias}", f"h.{alias}"
-        if self.bits:
-            return f"{b} <> {h}"
-        distinct = f"{b} IS DISTINCT FROM {h}"
-        if not self.tolerance:
-            return distinct
-        near = f"abs({b} - {h}) <= {self.tolerance!r} * greatest(abs({b}), abs({h}))"
-        return f"({distinct} AND NOT coalesce(isfinite({b}) AND isfinite({h}) AND {near}, false))"
+    def compared(self, base: str, head: str) -> str:
+        """What of both sides goes into `differs`, for one of `selected`."""
+        if self.form != "near":
+            return f"xor({base}, {head})"
+        near = f"abs({base} - {head}) <= {self.tolerance!r} * greatest(abs({base}), abs({head}))"
+        return f"({base} IS DISTINCT FROM {head} AND NOT coalesce(isfinite({base}) AND isfinite({head}) AND {near}, false))"
+
+    def differs(self, compared: Sequence[str]) -> list[str]:
+        """Conditions, one for each column in order (one for all if `whole`)."""
+        if self.form == "near":
+            return list(compared)
+        if self.form == "whole":
+            return [f"{name} <> 0" for name in compared]
+        halves = ("({0} & 4294967295) <> 0", "({0} >> 32) <> 0")
+        return [halves[index % 2].format(compared[index // 2]) for index in range(len(self.columns))]
 
 
 def keys(count: int, table: str = "") -> list[str]:
@@ -60,12 +71,17 @@ def same_keys(count: int, left: str, right: str) -> str:
 
 
 def key_scan(side: str, count: int) -> str:
-    """Rows, the fullest bucket, and a checksum of all keys that does not depend on order."""
+    """Rows of the fullest crowd, and rows with a null in the key."""
+    nulls = " OR ".join(f"{key} IS NULL" for key in keys(count))
     return (
-        f"SELECT sum(n)::BIGINT, max(n)::BIGINT, sum(s)::VARCHAR FROM ("
-        f"SELECT count(*) AS n, sum(h) AS s FROM (SELECT {hashed(keys(count))} AS h FROM {side}) "
-        f"GROUP BY h & {BUCKETS - 1})"
+        f"SELECT max(n)::BIGINT, sum(z)::BIGINT FROM (SELECT count(*) AS n, count(*) FILTER (z) AS z FROM "
+        f"(SELECT ({hashed(keys(count))} & {CROWDS - 1})::USMALLINT AS h, {nulls} AS z FROM {side}) GROUP BY h)"
     )
+
+
+def key_sum(side: str, count: int) -> str:
+    """A checksum of all keys that does not depend on their order."""
+    return f"SELECT sum({hashed(keys(count))})::VARCHAR FROM {side}"
 
 
 def duplicate_slice(side: str, count: int, buckets: int) -> str:
@@ -89,62 +105,53 @@ def row_sums(side: str, columns: Sequence[str]) -> str:
     return f"SELECT count(*), sum({hashed(columns)})::VARCHAR FROM {side}"
 
 
-def value_sums(side: str, columns: Sequence[str]) -> str:
-    """For each column a checksum of its values, whatever row they are in."""
-    return "SELECT " + ", ".join(f"sum(hash({name}))::VARCHAR" for name in columns) + f" FROM {side}"
-
-
 def join(
     count: int,
     carried: Sequence[Carried],
-    renames: Sequence[Carried],
+    renames: Carried | None = None,
     *,
-    sample: int,
-    whole: Carried | None = None,
+    nulls: bool = True,
     sides: tuple[str, str] = SIDES,
 ) -> str:
-    """One row about all rows matched by key: counts, and keys of up to `sample` rows of each kind.
-
-    Columns: base_rows, head_rows, pairs, lost_keys, added_keys; n_ (rows) and s_ (keys) with lost, added, any and
-    0.. for `carried`; e0.. (equal values) for `renames`. `whole` stands for columns that are
-    not among `carried` when it is counted which rows have any change.
-    """
-    every = [(f"v{i}", item) for i, item in enumerate(carried)] + [(f"r{i}", item) for i, item in enumerate(renames)]
-    every += [("w", whole)] if whole else []
-    left = ", ".join([*keys(count), *(item.of(item.left, alias) for alias, item in every)])
-    right = ", ".join([*keys(count), *(item.of(item.right, alias) for alias, item in every)])
-    both_keys = [f"coalesce(b.k{i}, h.k{i}) AS k{i}" for i in range(count)]
-    differences = [f"{item.differs(f'v{i}')} AS d{i}" for i, item in enumerate(carried)]
-    equalities = [f"NOT ({item.differs(f'r{i}')}) AS q{i}" for i, item in enumerate(renames)]
-    if whole:
-        differences.append(f"{whole.differs('w')} AS dw")
-    # Inside FILTER a difference of rows without a partner would be null, which counts as not held.
-    flags = ["b.m IS NOT NULL AND h.m IS NOT NULL AS pair", "h.m IS NULL AS lost", "b.m IS NULL AS added"]
-    joined = (
-        f"SELECT b.m AS bm, h.m AS hm, {', '.join([*both_keys, *flags, *differences, *equalities])} "
-        f"FROM (SELECT m, {left} FROM {sides[0]}) AS b FULL JOIN (SELECT m, {right} FROM {sides[1]}) AS h ON {same_keys(count, 'b', 'h')}"
+    """All rows of both sides matched by key: hk (the key's hash), s (0 both, 1 base only, 2 head only), mask (bit 0 is
+    the first column of `carried` that differs, and so on), and with `renames` equal, a mask of pairs with equal values."""
+    selected: list[str] = []
+    compared: list[str] = []
+    flags: list[list[str]] = []
+    for item in (*carried, *([renames] if renames else [])):
+        names = [f"v{len(selected) + at}" for at in range(len(item.selected()))]
+        selected += [f"{text} AS {name}" for text, name in zip(item.selected(), names, strict=True)]
+        compared += [f"{item.compared(f'b.{name}', f'h.{name}')} AS {name}" for name in names]
+        flags.append(item.differs(names))
+    differs = [flag for found in flags[: len(carried)] for flag in found]
+    same = same_keys(count, "b", "h") if nulls else " AND ".join(f"b.k{index} = h.k{index}" for index in range(count))
+    inner = [f"coalesce(b.k{index}, h.k{index}) AS k{index}" for index in range(count)]
+    inner.append("CASE WHEN b.m IS NULL THEN 2 WHEN h.m IS NULL THEN 1 ELSE 0 END::UTINYINT AS s")
+    masks = f"CASE WHEN s = 0 AND ({' OR '.join(differs) or 'false'}) THEN {_bits(differs)} ELSE 0 END AS mask"
+    if renames:
+        masks += f", CASE WHEN s = 0 THEN {_bits([f'NOT ({flag})' for flag in flags[-1]])} ELSE 0 END AS equal"
+    read = ", ".join(["m", *keys(count), *selected])
+    return (
+        f"SELECT {hashed(keys(count))} AS hk, s, {masks} FROM (SELECT {', '.join([*inner, *compared])} FROM "
+        f"(SELECT {read} FROM {sides[0]}) AS b FULL JOIN (SELECT {read} FROM {sides[1]}) AS h ON {same})"
     )
-    any_change = " OR ".join([*(f"d{i}" for i in range(len(carried))), *(["dw"] if whole else [])]) or "false"
-    picked = f"struct_pack({', '.join(f'{key} := {key}' for key in keys(count))}), {hashed(keys(count))}, {sample}"
-    wanted = {"lost": "lost", "added": "added", "any": f"pair AND ({any_change})"}
-    wanted |= {str(i): f"pair AND d{i}" for i in range(len(carried))}
-    parts = [
-        "count(bm) AS base_rows, count(hm) AS head_rows, count(*) FILTER (pair) AS pairs",
-        f"count(DISTINCT {hashed(keys(count))}) FILTER (lost) AS lost_keys",
-        f"count(DISTINCT {hashed(keys(count))}) FILTER (added) AS added_keys",
-        *(f"count(*) FILTER ({condition}) AS n_{name}" for name, condition in wanted.items()),
-        *(f"count(*) FILTER (pair AND q{i}) AS e{i}" for i in range(len(renames))),
-        *(f"arg_min({picked}) FILTER ({condition}) AS s_{name}" for name, condition in wanted.items()),
-    ]
-    return f"SELECT {', '.join(parts)} FROM ({joined})"
+
+
+def _bits(flags: Sequence[str]) -> str:
+    return " | ".join(f"(({flag})::UINTEGER << {index})" for index, flag in enumerate(flags)) or "0::UINTEGER"
+
+
+def bit_counts(column: str, count: int) -> str:
+    """How many rows have each of the bits set."""
+    return ", ".join(f"count(*) FILTER ({column} & {1 << index} <> 0)" for index in range(count))
 
 
 def whole_rows(columns: Sequence[str]) -> str:
     """Hashes of rows that one side has more often than the other, with how much more often base has them."""
     row = hashed(columns)
     return (
-        f"SELECT h, sum(n)::BIGINT AS n FROM (SELECT {row} AS h, 1 AS n FROM base UNION ALL "
-        f"SELECT {row}, -1 FROM head) GROUP BY h HAVING sum(n) <> 0"
+        f"SELECT hk, sum(n)::BIGINT AS n FROM (SELECT {row} AS hk, 1 AS n FROM base UNION ALL "
+        f"SELECT {row}, -1 FROM head) GROUP BY hk HAVING sum(n) <> 0"
     )
 
 
