@@ -71,6 +71,8 @@ class PrometheusGauge:
         params = {"query": query, "start": f"{first:.3f}", "end": f"{until.timestamp():.3f}", "step": f"{step_s:g}"}
         response = self._http.request("GET", "/api/v1/query_range", params=params, check=False)
         data = _data(response, query)
+        if data.resultType != "matrix":
+            raise RemoteStateError(f"{query} gave a {data.resultType}, not a matrix", where=response.where)
         series = _parsed(_Matrix, data.result, response, query).root
         if len(series) > 1:
             raise RemoteStateError(
