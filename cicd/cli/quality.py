@@ -203,7 +203,7 @@ def _data(source: dict[str, Any]) -> Data:
     limits = Limits(
         connect_timeout_s=min(Limits().connect_timeout_s, timeout_s),
         lock_timeout_s=min(Limits().lock_timeout_s, timeout_s / 2),
-        statement_timeout_s=timeout_s,
+        statement_timeout_s=timeout_s + 1,
         memory_limit_mb=None if memory is None else max(1, memory // 2**20),
         threads=source["threads"],
         max_bytes=source["max_bytes"],

@@ -62,7 +62,7 @@ class EngineRunner(SuiteRunner):
     def _judged(self, jobs: Sequence[SuiteJob], deadline: Deadline) -> Sequence[SuiteResult]:
         first = jobs[0]
         limits = Limits(
-            statement_timeout_s=max(1.0, deadline.left_s),
+            statement_timeout_s=deadline.left_s + 1,
             memory_limit_mb=first.memory_limit_mb,
             max_bytes=first.max_bytes,
         )

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,9 @@ from typing import Any
 
 import duckdb
 import pytest
+
+from tests.testing.postgres import Postgres
+from tests.testing.private_server import NotAvailableError
 
 NOT_NULL = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}}
 UNIQUE = {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "id"}}
@@ -49,22 +54,32 @@ def quality(
     folder: Path, *arguments: str, environ: Mapping[str, str] | None = None, before: Callable[[], None] | None = None
 ) -> Done:
     """`headgate quality run` in `folder`; `before` is called in the child, for limits of the operating system."""
-    temporary = folder / "tmp"
-    temporary.mkdir(exist_ok=True)
+    return ended(started(folder, *arguments, environ=environ, before=before), folder)
+
+
+def started(
+    folder: Path, *arguments: str, environ: Mapping[str, str] | None = None, before: Callable[[], None] | None = None
+) -> subprocess.Popen[str]:
+    (folder / "tmp").mkdir(exist_ok=True)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEADGATE_", "CI"))}
     root = str(Path(__file__).resolve().parents[2])
-    done = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "cicd", "quality", "run", *arguments],
         cwd=folder,
-        env=clean | {"PYTHONPATH": root, "TMPDIR": str(temporary)} | dict(environ or {}),
-        capture_output=True,
+        env=clean | {"PYTHONPATH": root, "TMPDIR": str(folder / "tmp")} | dict(environ or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=240,
-        preexec_fn=before,
+        preexec_fn=before,  # noqa: PLW1509 - no thread here holds a lock that the child needs
     )
-    assert "Traceback" not in done.stderr + done.stdout
-    assert list(temporary.iterdir()) == [], "left behind"
-    return Done(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+def ended(process: subprocess.Popen[str], folder: Path) -> Done:
+    with process:
+        out, err = process.communicate(timeout=240)
+    assert "Traceback" not in err + out
+    assert list((folder / "tmp").iterdir()) == [], "left behind"
+    return Done(code=process.returncode, out=out, err=err)
 
 
 def refused(done: Done, code: int, *said: str) -> None:
@@ -389,6 +404,30 @@ def test_a_server_that_hangs_up(tmp_path: Path) -> None:
     refused(done, 4)
 
 
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    """A server of its own: it is killed."""
+    try:
+        postgres = Postgres()
+    except NotAvailableError as error:
+        pytest.skip(str(error))
+    yield postgres
+    postgres.close()
+
+
+def test_a_server_that_dies_in_the_middle(tmp_path: Path, server: Postgres) -> None:
+    with server.connect() as connection:
+        connection.execute("CREATE VIEW slow AS SELECT CASE WHEN pg_sleep(120) IS NULL THEN 1 ELSE 2 END AS id")
+        arguments = ("--data", server.url(), "--table", "slow", "-o", "json")
+        process = started(tmp_path, write_suite(tmp_path, NOT_NULL), *arguments)
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%slow%' AND pid <> pg_backend_pid()"
+        eventually(lambda: connection.execute(asked).fetchone() != (0,))
+        server.kill()
+    done = ended(process, tmp_path)
+    refused(done, 4)
+    assert "127.0.0.1" in done.err
+
+
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 
@@ -410,6 +449,38 @@ def test_time_that_is_over(tmp_path: Path) -> None:
     data = str(parquet(tmp_path, "SELECT hash(range)::VARCHAR || hash(-range) AS id FROM range(3000000)"))
     done = quality(tmp_path, write_suite(tmp_path, UNIQUE), "--data", data, "--timeout", "0.05", "--threads", "1")
     refused(done, 4, "0.05 s")
+
+
+ENDLESS = {
+    "type": "unexpected_rows_expectation",
+    "kwargs": {
+        "unexpected_rows_query": "SELECT a.id FROM {batch} a, {batch} b, {batch} c WHERE (a.id * 7919 + b.id * 104729 + c.id) % 1000003 = -1"
+    },
+}
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_cancelled_job_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    data = str(parquet(tmp_path, "SELECT range AS id FROM range(100000)"))
+    process = started(tmp_path, write_suite(tmp_path, ENDLESS), "--data", data, "-o", "json")
+    eventually(lambda: any((tmp_path / "tmp").iterdir()))
+    process.send_signal(number)
+    done = ended(process, tmp_path)
+    assert (done.code, done.out) == (130, "")
+    assert "interrupted" in done.err
+
+
+def test_an_endless_query_is_ended(tmp_path: Path) -> None:
+    data = str(parquet(tmp_path, "SELECT range AS id FROM range(100000)"))
+    done = quality(tmp_path, write_suite(tmp_path, ENDLESS), "--data", data, "--timeout", "1.5", "-o", "json")
+    refused(done, 4, "not done within 1.5 s")
 
 
 @pytest.mark.parametrize("size", ["lots", "-1", "12 parsecs"])
