@@ -97,24 +97,17 @@ def _extreme(context: Context, function: Any) -> Planned:
 
 def plan_mean(context: Context) -> Planned:
     found = context.column(context["column"])
-    if found.kind in _MOMENTS:
-        return _mean_moment(context, found)
-    metric = Aggregate(function="mean", argument=numeric(context, found, "mean"), where=context.where)
-    return _one(context, metric)
+    value = epoch(column(found.name)) if found.kind in _MOMENTS else numeric(context, found, "mean")
+    metric = Aggregate(function="mean", argument=value, where=context.where)
+    return Planned(needs=(metric,), then=lambda values: between(context, _as_moment(found, read(values, metric))))
 
 
-def _mean_moment(context: Context, found: Column) -> Planned:
-    """The mean of times is a time."""
-    metric = Aggregate(function="mean", argument=epoch(column(found.name)), where=context.where)
-
-    def judge(values: Values) -> Finding:
-        seconds = read(values, metric)
-        if is_nothing(seconds):
-            return between(context, None)
-        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(seconds))
-        return between(context, moment if found.kind is Kind.TIMESTAMP_TZ else moment.replace(tzinfo=None))
-
-    return Planned(needs=(metric,), then=judge)
+def _as_moment(found: Column, value: Any) -> Any:
+    """Seconds since 1970 as the time they are, for columns of times."""
+    if found.kind not in _MOMENTS or is_nothing(value):
+        return value
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(value))
+    return moment if found.kind is Kind.TIMESTAMP_TZ else moment.replace(tzinfo=None)
 
 
 def plan_stdev(context: Context) -> Planned:
@@ -145,14 +138,14 @@ def plan_sum(context: Context) -> Planned:
 
 def plan_median(context: Context) -> Planned:
     found = context.column(context["column"])
-    value = column(found.name) if found.kind in _MOMENTS else numeric(context, found, "median")
+    value = epoch(column(found.name)) if found.kind in _MOMENTS else numeric(context, found, "median")
     if found.kind is Kind.DECIMAL:
         value = exp.cast(value, "double")
     metric = Quantiles(argument=value, probabilities=(0.5,), method="continuous", where=context.where)
 
     def judge(values: Values) -> Finding:
         observed = read(values, metric)
-        return between(context, observed[0] if observed else None)
+        return between(context, _as_moment(found, observed[0]) if observed else None)
 
     return Planned(needs=(metric,), then=judge)
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlglot import exp
 
 from gates.quality.expectations.arguments import time_of
-from gates.quality.expectations.context import NUMBERS, Context
+from gates.quality.expectations.context import NUMBERS, Context, refuse
 from gates.quality.expectations.literals import number_literal
 from gates.quality.logic import as_bit, compared, every
 from gates.quality.metrics import Column, Kind
@@ -37,7 +37,7 @@ def comparison(context: Context, found: Column) -> exp.Expression | str:
 
 def _check_kind(context: Context, found: Column) -> None:
     if not context.pandas and found.kind in (Kind.STRING, Kind.BOOLEAN):
-        raise Incomparable(f"ColumnValuesBetween metrics cannot be computed on column of type {found.native}.")
+        refuse(f"ColumnValuesBetween metrics cannot be computed on column of type {found.native}.")
 
 
 def _side(context: Context, found: Column, bound: Any, sign: type[exp.Binary]) -> exp.Expression | None:

@@ -75,6 +75,8 @@ class Conditions:
                 from gates.quality.expectations.pandas_query import read_query
 
                 return read_query(text, self)
+            case None | "pandas":
+                raise NotJudgedError("row_condition: conditions for pandas are for files; use a condition object")
             case _:
                 raise NotPlannedError(f"a row condition for the parser {parser}")
 
@@ -133,7 +135,7 @@ class Conditions:
             refuse("row_condition: Invalid Parameter type: NoneType. Did you mean to use Column.is_not_null()?")
         inside = self._any(found, values)
         if isinstance(inside, exp.Boolean):
-            return exp.true() if self._pandas else self.present(found.name)
+            return exp.true() if self._pandas or not values else self.present(found.name)
         outside = negated(inside)
         return some(self.null(found.name), outside) if self._pandas else outside
 

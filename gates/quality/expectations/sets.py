@@ -88,7 +88,7 @@ def _different(values: Sequence[Any]) -> list[Any]:
 
 def _missing(wanted: Sequence[Any], there: Any, found: Column) -> list[Any]:
     """Those of the set that no value of the column is equal to, as they are written in the suite."""
-    present = {_key(value) for value, _ in there or ()}
+    present = {_key(member(value, found.kind)) for value, _ in there or ()}
     known = [(value, member(value, found.kind)) for value in wanted]
     return [
         fitting if found.kind in TIMES and fitting is not None else value
@@ -156,7 +156,7 @@ def plan_most_common(context: Context) -> Planned:
         entries = read(values, counted) or ()
         most = max((count for _, count in entries), default=0)
         common = [value for value, count in entries if count == most]
-        hits = len({_key(value) for value in common} & wanted)
+        hits = len({_key(member(value, found.kind)) for value in common} & wanted)
         success = hits > 0 if context["ties_okay"] else len(common) == 1 and hits == 1
         return finding(context, success, {"observed_value": common})
 

@@ -73,9 +73,10 @@ def _is(context: Context, found: Column, name: str) -> bool:
     native, wanted = found.native.upper(), name.upper().strip()
     if wanted in (native, _base(native)):
         return True
-    if wanted == _base(wanted) and any({wanted, _base(native)} <= group for group in _SYNONYMS):
-        return True
-    return context.pandas and name.lower() in _pandas_names(found)
+    if not context.pandas:
+        return False
+    same = wanted == _base(wanted) and any({wanted, _base(native)} <= group for group in _SYNONYMS)
+    return same or name.lower() in _pandas_names(found)
 
 
 def _base(name: str) -> str:

@@ -167,5 +167,11 @@ def test_spark_conditions_are_sql_over_columns_of_the_batch() -> None:
         read("no > 1", "spark", Reference.SQL)
 
 
+def test_in_sql_conditions_for_pandas_are_refused_and_an_empty_set_excludes_nothing() -> None:
+    with pytest.raises(NotJudgedError, match="for files"):
+        read("a > 1", "pandas", Reference.SQL)
+    assert read(comparison("a", "NOT_IN", []), reference=Reference.SQL) == exp.true()
+
+
 def test_without_a_condition_every_row_counts() -> None:
     assert read(None) is None
