@@ -10,7 +10,7 @@ from deployments.analysis.judge.tables import binomial
 from deployments.analysis.judge.wealth import Wealth, begin
 
 _WAY = (1.0, 0.6, 1.5)  # powers of the margin's factor that bets on safety stand below it: 1 is at the tolerated
-_WAY_PRIOR = (0.55, 0.2, 0.2, 0.05)
+_WAY_PRIOR = (0.45, 0.15, 0.15, 0.25)
 
 
 class CountTest(NamedTuple):

@@ -9,9 +9,10 @@ from deployments.analysis.judge.odds import PRIOR, odds_after
 from deployments.analysis.judge.tables import against, conditional, nearest
 from deployments.analysis.judge.wealth import Wealth, begin, grow
 
-# Bets on safety: the canary's rate as a part of the way from the baseline's rate to the margin, 0 at the baseline.
+# Bets on safety: the canary's rate as a part of the way from the baseline's rate to the margin, 0 at the baseline. Much
+# is kept in cash: where errors are rare the bets alone come so near to beta that a simulation could not tell the two.
 _WAY = (-0.5, 0.0, 0.4)
-_WAY_PRIOR = (0.2, 0.5, 0.25, 0.05)
+_WAY_PRIOR = (0.15, 0.42, 0.18, 0.25)
 _FEW = 24.0  # up to so many outcomes the conditional bet is cheap
 _MEMORY = 400.0  # bad baseline events that the estimate of the baseline's rate rests on; older ones fade
 

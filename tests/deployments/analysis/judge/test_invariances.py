@@ -22,8 +22,9 @@ from deployments.analysis.judge import (
     update,
     verdict,
 )
+from deployments.analysis.judge.tables import against, nearest
 from gates.verdict import Outcome
-from tests.deployments.analysis.judge.streams import Traffic, counts, feed, gauge, ratio
+from tests.deployments.analysis.judge.streams import Traffic, feed, gauge, ratio
 
 TABLE = st.integers(0, 400).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
 POLICY = JudgePolicy(metrics=(MetricPolicy(name="m"),))
@@ -58,21 +59,30 @@ def test_gauges_do_not_know_their_unit(seed: int, power: int, better: float, pai
     assert scaled[2] is plain[2]
 
 
-@settings(max_examples=40, deadline=None)
-@given(tables=st.lists(st.tuples(TABLE, TABLE), min_size=1, max_size=20), cut=st.integers(2, 4))
-def test_an_interval_cut_into_equal_parts_is_the_same_evidence(
-    tables: list[tuple[tuple[int, int], tuple[int, int]]], cut: int
+@settings(max_examples=100, deadline=None)
+@given(
+    canary=TABLE,
+    baseline=TABLE,
+    parts=st.integers(2, 5),
+    odds=st.floats(1.1, 30.0),
+    line=st.sampled_from([(1.0, 0.0), (1.2, 0.0), (2.0, 0.001)]),
+)
+def test_a_bet_pays_the_same_on_an_interval_and_on_its_parts(
+    canary: tuple[int, int], baseline: tuple[int, int], parts: int, odds: float, line: tuple[float, float]
 ) -> None:
-    """Nearly the same: what is shared out anew in between sees a part of the interval only.
-
-    Below -2 there is no more evidence to speak of, and how far below is of no consequence.
-    """
-    whole, parts = [], []
-    for t, (canary, baseline) in enumerate(tables):
-        whole.append(counts(t, cut * canary[0], cut * baseline[0], 0.3))
-        parts += [counts(t + part / cut, canary[0], baseline[0], 0.3) for part in range(cut)]
-    policy = JudgePolicy(metrics=(MetricPolicy(name="m", kind=Kind.COUNT),), alpha=1e-300)
-    assert max(_now(policy, whole), -2.0) == pytest.approx(max(_now(policy, parts), -2.0), rel=0.1, abs=0.7)
+    """Exactly so while nothing is learned in between; the test after this one is about what learning adds."""
+    (a, m), (b, n) = canary, baseline
+    if not m or not n:
+        return
+    factor, increase = line
+    rate, bet = 0.01, 0.01 * odds
+    p = nearest(m / (m + n), bet, rate, factor, increase)
+    q = increase + factor * p
+    first = against(m, n, a, b, bet, rate, p, q)
+    whole = against(parts * m, parts * n, parts * a, parts * b, bet, rate, p, q)
+    uneven = against((parts - 1) * m, (parts - 1) * n, parts * a, parts * b, bet, rate, p, q)
+    assert whole == pytest.approx(parts * first, rel=1e-9, abs=1e-9)
+    assert uneven + against(m, n, 0, 0, bet, rate, p, q) == pytest.approx(whole, rel=1e-9, abs=1e-9)
 
 
 @settings(max_examples=25, deadline=None)
@@ -165,11 +175,6 @@ def test_a_metric_without_a_policy_is_not_judged() -> None:
     intervals = list(Traffic().intervals(np.random.default_rng(3), 30, lambda base: base))
     added = [replace(one, observations=(*one.observations, extra)) for one in intervals]
     assert verdict(feed(POLICY, added)) == verdict(feed(POLICY, intervals))
-
-
-def _now(policy: JudgePolicy, intervals: list[Interval]) -> float:
-    test = feed(policy, intervals).tracks["m"].test
-    return float(test.harm.log_e)  # type: ignore[union-attr]
 
 
 def _near(first: float, second: float, *, track_goal: float) -> bool:

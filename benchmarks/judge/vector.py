@@ -1,0 +1,188 @@
+"""The ratio judge's two processes for thousands of rollouts at once, with numpy.
+
+The same bets as `deployments.analysis.judge`, written a second time: `run.py` compares both on a part of every cell,
+so that the table speaks of the judge that is shipped.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from deployments.analysis.judge import odds as bets
+from deployments.analysis.judge import ratio as rules
+from deployments.analysis.judge.tables import _BOOST
+from deployments.analysis.judge.wealth import _FIRST
+
+Array = np.ndarray
+_LOG_FACTORIALS = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, 200_001)))])
+
+
+def log_choose(n: Array, k: Array) -> Array:
+    inside = (k >= 0) & (k <= n)
+    safe = np.where(inside, k, 0)
+    value = _LOG_FACTORIALS[n] - _LOG_FACTORIALS[safe] - _LOG_FACTORIALS[np.where(inside, n - safe, 0)]
+    return np.where(inside, value, -np.inf)
+
+
+class VectorJudge:
+    """Harm without tolerance, and safety with the default margin, of `rollouts` rollouts; the peaks are kept."""
+
+    def __init__(self, rollouts: int, goal: float, margin: tuple[float, float] = (2.0, 0.001)) -> None:
+        self.goal, self.margin = goal, margin
+        zeros = np.zeros(rollouts)
+        self.harm, self.safety = zeros.copy(), zeros.copy()
+        self.harm_parts = np.tile(bets.PRIOR, (rollouts, 1))
+        self.safe_parts = np.tile(rules._WAY_PRIOR, (rollouts, 1))
+        self.bet_on, self.bad, self.total = zeros.copy(), zeros.copy(), zeros.copy()
+        self.seen, self.expected, self.events = zeros.copy(), zeros.copy(), zeros.copy()
+        self.harm_peak, self.safe_peak = zeros.copy(), zeros.copy()
+
+    def learn(self, bad: Array, total: Array) -> None:
+        self.bad, self.total = self.bad + bad, self.total + total
+        over = self.bad > rules._MEMORY
+        scale = np.where(over, rules._MEMORY / np.maximum(self.bad, 1.0), 1.0)
+        self.bad, self.total = self.bad * scale, self.total * scale
+
+    def step(self, m: Array, n: Array, a: Array, b: Array, *, safety: bool = True) -> None:
+        rate = (self.bad + 0.5) / (self.total + 1.0)
+        expected = (m + n) * np.where(self.total > 0, rate, 0.5)
+        both = (m > 0) & (n > 0)
+        cheap = np.minimum(np.minimum(m, n), expected + 4.0 * np.sqrt(expected)) <= rules._FEW
+        odds = self._odds()
+        for rows, bet in ((both & cheap, self._conditional), (both & ~cheap & (self.total > 0), self._against)):
+            at = np.flatnonzero(rows)
+            if at.size:
+                bet(at, m[at], n[at], a[at], b[at], rate[at], odds[at])
+        if safety:
+            at = np.flatnonzero(both & (self.total > 0))
+            self._safety(at, m[at], n[at], a[at], b[at], rate[at])
+        k = np.where(both, a + b, 0)
+        self.seen += np.where(both, a, 0)
+        self.expected += k * m / np.maximum(m + n, 1)
+        self.events += k
+        self.learn(b, n)
+        self.harm_peak = np.maximum(self.harm_peak, self.harm)
+        self.safe_peak = np.maximum(self.safe_peak, self.safety)
+
+    def _odds(self) -> Array:
+        mine = (self.seen + 1.0) / (self.expected + 0.5)
+        others = (self.events - self.seen + 1.0) / (self.events - self.expected + 1.0)
+        learned = np.where(self.events < bets._ENOUGH, 1.0, np.clip(mine / others, bets._LEAST, bets._GREATEST))
+        fixed = np.tile(bets.FIXED, (learned.size, 1))
+        return np.concatenate([fixed, learned[:, None]], axis=1)
+
+    def _settle(self, at: Array, log_e: Array, grown: Array, k: Array) -> None:
+        before = self.bet_on[at]
+        kept = np.sqrt((before + _FIRST) / (before + k + _FIRST))[:, None]
+        self.harm_parts[at] = grown / grown.sum(1, keepdims=True) * kept + (1.0 - kept) * np.array(bets.PRIOR)
+        self.harm[at] = log_e
+        self.bet_on[at] += k
+
+    def _against(self, at: Array, m: Array, n: Array, a: Array, b: Array, rate: Array, odds: Array) -> None:
+        o = (rate / (1.0 - rate))[:, None] * odds
+        tc, tb = o / (1.0 + o), rate[:, None]
+        share = (m / (m + n))[:, None]
+        p = share * tc + (1.0 - share) * tb
+        logs = _against(m, n, a, b, tc, tb, p, p)
+        grown = self.harm_parts[at] * np.concatenate([np.exp(logs), np.ones((at.size, 1))], axis=1)
+        self._settle(at, self.harm[at] + np.log(grown.sum(1)), grown, a + b)
+
+    def _conditional(self, at: Array, m: Array, n: Array, a: Array, b: Array, rate: Array, odds: Array) -> None:
+        del rate
+        k = a + b
+        low, high = np.maximum(0, k - n), np.minimum(k, m)
+        some = high > low
+        at, m, n, a, k, low, high, odds = (one[some] for one in (at, m, n, a, k, low, high, odds))
+        if not at.size:
+            return
+        steps = np.arange(int((high - low).max()) + 1)[None, :]
+        x = low[:, None] + steps
+        logs = log_choose(m[:, None], x) + log_choose(n[:, None], k[:, None] - x)
+        logs = np.where(x <= high[:, None], logs, -np.inf)
+        logs -= _log_sum(logs)
+        seen, rows = (a - low), np.arange(at.size)
+        parts, wins, grown = self.harm_parts[at], np.zeros_like(logs), []
+        for column in range(odds.shape[1]):
+            powers = steps * np.log(odds[:, column])[:, None]
+            pays = parts[:, column, None] * np.exp(powers - _log_sum(logs + powers))
+            wins += pays
+            grown.append(pays[rows, seen])
+        wins += parts[:, -1, None]
+        grown.append(parts[:, -1])
+        before = self.harm[at]
+        log_e = before + np.log(wins[rows, seen])
+        top = before + np.log(wins[rows, high - low])
+        boosted = (before < self.goal) & (top >= self.goal) & (high - low <= bets.MOST)
+        if boosted.any():
+            log_e[boosted] = self._boost(
+                before[boosted], wins[boosted], np.exp(logs[boosted]), (high - low)[boosted], seen[boosted]
+            )
+        self._settle(at, log_e, np.stack(grown, axis=1), k)
+
+    def _boost(self, before: Array, wins: Array, chances: Array, last: Array, seen: Array) -> Array:
+        rows = np.arange(before.size)
+        cap = np.exp(self.goal - before)
+        boost, over, gone = np.ones(before.size), np.zeros(before.size), np.zeros(before.size)
+        active = np.ones(before.size, bool)
+        for back in range(int(last.max()) + 1):
+            x = last - back
+            inside = np.maximum(x, 0)
+            win, chance = wins[rows, inside], chances[rows, inside]
+            active &= (x >= 0) & (boost * win >= cap)
+            if not active.any():
+                break
+            over += np.where(active, chance, 0.0)
+            gone += np.where(active, chance * win, 0.0)
+            active &= gone < 1.0
+            raised = (1.0 - cap * over) / np.maximum(1.0 - gone, 1e-300)
+            boost = np.where(active, np.maximum(boost, raised), boost)
+        won = boost**_BOOST * wins[rows, seen]
+        return np.where(won >= cap, self.goal, before + np.log(won))
+
+    def _safety(self, at: Array, m: Array, n: Array, a: Array, b: Array, rate: Array) -> None:
+        factor, increase = self.margin
+        limit = np.minimum(increase + factor * rate, 1.0 - 1e-9)
+        log_ratio = np.maximum(np.log(limit / rate), 0.0)
+        share, logs = m / (m + n), []
+        for way in rules._WAY:
+            bet = rate * np.exp(way * log_ratio)
+            p = nearest(share, bet, rate, factor, increase)
+            one = [value[:, None] for value in (bet, rate, p, increase + factor * p)]
+            logs.append(_against(m, n, a, b, *one)[:, 0])
+        grown = self.safe_parts[at] * np.exp(np.stack([*logs, np.zeros(at.size)], axis=1))
+        total = grown.sum(1)
+        self.safety[at] += np.log(total)
+        self.safe_parts[at] = grown / total[:, None]
+
+
+def nearest(share: Array, tc: Array, tb: Array, factor: float, increase: float) -> Array:
+    """`deployments.analysis.judge.tables.nearest` by bisection alone: slower for one, exact enough, and independent."""
+    low = np.full(tc.shape, 1e-15)
+    high = np.full(tc.shape, (1.0 - increase) / factor * (1.0 - 1e-12))
+    for _ in range(70):
+        p = np.where(high / low > 4.0, np.sqrt(low * high), 0.5 * (low + high))
+        q = increase + factor * p
+        rising = share * factor * (tc - q) / (q * (1.0 - q)) + (1.0 - share) * (tb - p) / (p * (1.0 - p)) > 0.0
+        low, high = np.where(rising, p, low), np.where(rising, high, p)
+    return 0.5 * (low + high)
+
+
+def _against(m: Array, n: Array, a: Array, b: Array, tc: Array, tb: Array, p: Array, q: Array) -> Array:
+    m, n, a, b = (one[:, None] for one in (m, n, a, b))
+    return (
+        a * np.log(tc / q)
+        + b * np.log(tb / p)
+        + (m - a) * np.log1p((q - tc) / (1.0 - q))
+        + (n - b) * np.log1p((p - tb) / (1.0 - p))
+    )
+
+
+def _log_sum(logs: Array) -> Array:
+    highest = logs.max(1, keepdims=True)
+    return highest + np.log(np.exp(logs - highest).sum(1, keepdims=True))
+
+
+def goal_of(alpha: float) -> float:
+    return -math.log(alpha)
