@@ -27,13 +27,14 @@ font:13px system-ui,sans-serif;color-scheme:light dark}
 .headgate-evidence .soft{fill:var(--soft);font-size:11px}.headgate-evidence .head{font-weight:600}
 .headgate-evidence .rule{stroke:var(--rule);fill:none}.headgate-evidence path{fill:none;stroke-width:2}
 .headgate-evidence .harm{stroke:var(--harm)}.headgate-evidence .safety{stroke:var(--safety);stroke-dasharray:7 3}
-.headgate-evidence .need{stroke-width:1;stroke-dasharray:2 3}
+.headgate-evidence .need{stroke-width:1;stroke-dasharray:2 3}.headgate-evidence .each{stroke:var(--ink)}
 .headgate-evidence .mark{fill:var(--paper);stroke-width:2;stroke-dasharray:none}"""
 
 
 def picture(found: JudgeVerdict, *, title: str = "") -> str:
     """The whole verdict. A verdict without metrics is a picture of its message."""
-    head = f"{title + ': ' if title else ''}{found.outcome.value}"
+    when = "" if found.decided_at_s is None else f" at {found.decided_at_s:g} s"
+    head = f"{title + ': ' if title else ''}{found.outcome.value}{when}"
     height = 34 + max(1, len(found.metrics)) * _PANEL
     panels = [_panel(evidence, 34 + at * _PANEL) for at, evidence in enumerate(found.metrics)]
     if not panels:
@@ -49,7 +50,7 @@ def picture(found: JudgeVerdict, *, title: str = "") -> str:
             f"<desc>{escape(described)}</desc>",
             f"<style>{_STYLE}</style>",
             f'<rect class="paper" width="{WIDTH}" height="{height}"/>',
-            f'<text class="head" x="16" y="24">{escape(_cut(f"{head}  {found.message}", 120))}</text>',
+            f'<text class="head" x="16" y="24">{escape(_cut(head, 110))}</text>',
             *panels,
             "</svg>\n",
         ]
@@ -98,12 +99,22 @@ def _grid(axes: _Axes, evidence: Evidence) -> Iterator[str]:
         y = axes.y(power)
         yield f'<path class="rule" d="M{_LEFT} {y}H{right}" style="stroke-width:1"/>'
         yield f'<text class="soft" x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{_power(power)}</text>'
-    for kind, needed in (("harm", evidence.harm_needed), ("safety", evidence.safety_needed)):
-        y = axes.y(needed / _LN10)
+    for kind, log_e in _needs(evidence):
+        y = axes.y(log_e / _LN10)
         yield f'<path class="{kind} need" d="M{_LEFT} {y}H{right}"/>'
+    needed = {f"{kind} decides at {e_value(log_e)}": log_e for kind, log_e in _needs(evidence)}
+    for at, (text, log_e) in enumerate(needed.items()):
+        yield f'<text class="soft" x="{right - 4 - 150 * at}" y="{axes.y(log_e / _LN10) - 4}" text-anchor="end">{text}</text>'
     for t in dict.fromkeys((axes.first, axes.last)):
         anchor = "start" if t == axes.first else "end"
         yield (f'<text class="soft" x="{axes.x(t)}" y="{axes.top + _PLOT + 18}" text-anchor="{anchor}">{t:g} s</text>')
+
+
+def _needs(evidence: Evidence) -> tuple[tuple[str, float], ...]:
+    """What each process has to reach; one entry where both need the same."""
+    if evidence.harm_needed == evidence.safety_needed:
+        return (("each", evidence.harm_needed),)
+    return (("harm", evidence.harm_needed), ("safety", evidence.safety_needed))
 
 
 def _line(kind: str, points: Sequence[tuple[float, float]], axes: _Axes, reached_at: float | None) -> str:

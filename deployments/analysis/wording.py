@@ -12,6 +12,8 @@ def verdict_text(found: JudgeVerdict) -> str:
     """The outcome, and for each metric: counts per arm, estimate and interval, evidence, and what would change it."""
     when = "" if found.decided_at_s is None else f" at {found.decided_at_s:g} s"
     lines = [f"{found.outcome.value}{when}  {found.message}"]
+    if len(found.metrics) == 1:
+        return "\n".join([*lines, *evidence_lines(found.metrics[0])[1:]])
     for evidence in found.metrics:
         lines += ["", *evidence_lines(evidence)]
     return "\n".join(lines)
