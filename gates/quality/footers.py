@@ -68,12 +68,14 @@ class Footers:
             return False
         return all(before[1] <= after[0] for before, after in pairwise(bounds))
 
-    def with_floats(self, bounds: Mapping[str, tuple[float, float]]) -> Footers:
-        """The same with the bounds of float columns that have no NaN."""
+    def with_bounds(self, bounds: Mapping[str, tuple[Any, Any]]) -> Footers:
+        """The same with bounds of whole columns that somebody has read: of floats only where there is no NaN."""
         columns = dict(self.columns)
         for name, (low, high) in bounds.items():
             known = columns.get(name, tuple(Chunk(nulls=None) for _ in self.rows))
-            columns[name] = tuple(replace(chunk, low=low, high=high) for chunk in known)
+            columns[name] = tuple(
+                chunk if chunk.low is not None else replace(chunk, low=low, high=high) for chunk in known
+            )
         return replace(self, columns=columns)
 
     def few_values(self, name: str) -> bool:

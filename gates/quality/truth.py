@@ -52,6 +52,8 @@ class _Simplifier:
             return exp.Boolean(this=known)
         if isinstance(node, exp.Query | exp.Literal | exp.Column | exp.DataType | exp.Identifier):
             return node.copy()
+        if isinstance(node, exp.Coalesce) and None not in self._outcomes(node.this):
+            return self.simplified(node.this)
         shallow = node.copy()
         for key, value in node.args.items():
             if isinstance(value, exp.Expression):
@@ -64,16 +66,21 @@ class _Simplifier:
 
     def _known(self, node: exp.Expression) -> bool | None:
         """The truth of `node` in every row, if it is the same and never null."""
+        found = self._outcomes(node)
+        return next(iter(found)) if len(found) == 1 else None
+
+    def _outcomes(self, node: exp.Expression) -> Outcomes:
+        """What `node` may be over all rows."""
         names = sorted({column.name for column in node.find_all(exp.Column)})
         if len(names) > _MOST_COLUMNS or node.find(exp.Query) is not None:
-            return None
+            return _ANY
         states = [self._states(name) for name in names]
         if any(not options for options in states):
-            return None
+            return _ANY
         found: set[bool | None] = set()
         for chosen in product(*states):
             found |= _outcomes(node, dict(zip(names, chosen, strict=True)))
-        return next(iter(found)) if len(found) == 1 else None
+        return frozenset(found)
 
     def _states(self, name: str) -> list[_Range]:
         """What values of a column may be: null, or something between its bounds. Nothing: unknown."""
@@ -109,6 +116,8 @@ def _folded(node: exp.Expression) -> exp.Expression:
             return exp.true() if value else other
         case exp.Case(this=None):
             return _folded_case(node)
+        case exp.Coalesce(this=exp.Boolean() as inner):
+            return inner
         case _:
             return node
 
@@ -269,6 +278,8 @@ def _compared(node: exp.Binary, state: Mapping[str, _Range]) -> Outcomes:
     found = state[left.name]
     if found is NULL:
         return frozenset({None})
+    if isinstance(right, exp.Column):
+        return frozenset({None}) if state[right.name] is NULL else _SOME
     bound = _constant(right)
     if bound is None or not _comparable(found.low, bound) or not _comparable(found.high, bound):
         return _ANY

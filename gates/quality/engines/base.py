@@ -6,7 +6,7 @@ smaller ones until only the metrics that really fail are left: those get `Failed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
@@ -113,10 +113,13 @@ class SqlBatch:
             return False
         return True
 
-    def run(self, step: Step) -> None:
-        """Send a step and keep what its answer says; when it fails, its parts; when it has none, `Failed`."""
+    def run(self, step: Step, answered: Callable[[], Answer] | None = None) -> None:
+        """Send a step and keep what its answer says; when it fails, its parts; when it has none, `Failed`.
+
+        `answered` gives the answer of a step that was sent already.
+        """
         try:
-            answer = self.send(self.text(step))
+            answer = answered() if answered is not None else self.send(self.text(step))
         except QueryFailedError as exc:
             parts = step.split()
             for part in parts:

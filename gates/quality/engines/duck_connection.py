@@ -36,6 +36,7 @@ class DuckConnection:
             settings["threads"] = limits.threads
         self.limits = limits
         self._kept = 0
+        self._second: Any = None
         try:
             self.raw = duckdb.connect(":memory:", config=settings)
         except BaseException:
@@ -43,15 +44,34 @@ class DuckConnection:
             raise
 
     def execute(self, sql: str) -> Answer:
-        with self._guarded():
-            cursor = self.raw.execute(sql)
+        return self._answer(self.raw, sql)
+
+    def beside(self, sql: str) -> Answer:
+        """The same from another thread, while `execute` is under way. It does not see temporary tables."""
+        if self._second is None:
+            self._second = self.raw.cursor()
+        return self._answer(self._second, sql)
+
+    def _answer(self, raw: Any, sql: str) -> Answer:
+        with self._guarded(raw):
+            cursor = raw.execute(sql)
             return Answer(columns=tuple(item[0] for item in cursor.description or ()), rows=cursor.fetchall())
+
+    def interrupt(self) -> None:
+        """End the queries that are running, from another thread."""
+        for raw in (self.raw, self._second):
+            if raw is not None:
+                raw.interrupt()
 
     def array(self, sql: str) -> Any:
         """The only column of a query as a numpy array."""
-        with self._guarded():
-            (values,) = self.raw.execute(sql).fetchnumpy().values()
-            return values
+        (values,) = self.arrays(sql)
+        return values
+
+    def arrays(self, sql: str) -> list[Any]:
+        """The columns of a query as numpy arrays."""
+        with self._guarded(self.raw):
+            return list(self.raw.execute(sql).fetchnumpy().values())
 
     def keep(self, values: Any, name: str) -> str:
         """A numpy array as a table of one column `name`; the table's own name is the answer."""
@@ -63,9 +83,9 @@ class DuckConnection:
         return table
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _guarded(self, raw: Any) -> Iterator[None]:
         seconds = self.limits.statement_timeout_s
-        with _interrupting(self.raw.interrupt, seconds):
+        with _interrupting(raw.interrupt, seconds):
             try:
                 yield
             except duckdb.InterruptException as exc:
@@ -79,6 +99,8 @@ class DuckConnection:
                 raise QueryFailedError(_short(exc)) from exc
 
     def close(self) -> None:
+        if self._second is not None:
+            self._second.close()
         self.raw.close()
         self._folder.cleanup()
 

@@ -31,10 +31,14 @@ Footing = Callable[[Schema], Footers]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """The batch as views: `BATCH`, and `ROWS` with the position if there is one. `footers` is asked for once."""
+    """The batch as views: `BATCH`, and `ROWS` with the position if there is one. `footers` is asked for once.
+
+    `shared`: a second connection sees it too.
+    """
 
     footers: Footing
     positioned: bool = True
+    shared: bool = True
     files: FileSet | None = field(default=None)
 
 
@@ -46,7 +50,7 @@ def from_files(connection: DuckConnection, files: FileSet) -> Data:
 def _from_parquet(connection: DuckConnection, files: FileSet) -> Data:
     source = reader(files)
     _same_columns(connection, files)
-    connection.execute(f"CREATE TEMP VIEW {BATCH} AS SELECT * FROM {source}")
+    connection.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {source}")
     names = _list(files.paths)
     counted = connection.execute(f"SELECT file_name, num_rows FROM parquet_file_metadata({names})").rows
     sizes = {str(name): int(rows) for name, rows in counted}
@@ -55,7 +59,7 @@ def _from_parquet(connection: DuckConnection, files: FileSet) -> Data:
         starts.append(start)
         start += sizes[path]
     place = "file_row_number" if len(starts) == 1 else f"({starts}::BIGINT[])[file_index::BIGINT + 1] + file_row_number"
-    connection.execute(f"CREATE TEMP VIEW {ROWS} AS SELECT *, {place} AS {POSITION} FROM {source}")
+    connection.execute(f"CREATE VIEW {ROWS} AS SELECT *, {place} AS {POSITION} FROM {source}")
     return Data(footers=lambda schema: _parquet_footers(connection, files, sizes, schema), files=files)
 
 
@@ -121,9 +125,9 @@ def _from_text(connection: DuckConnection, files: FileSet) -> Data:
 
 def from_table(connection: DuckConnection, name: str, *, positioned: bool) -> Data:
     """Views of a table. Rows of one just loaded, none of them deleted, are numbered in the order they came in."""
-    connection.execute(f"CREATE TEMP VIEW {BATCH} AS SELECT * FROM {name}")
+    connection.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {name}")
     if positioned:
-        connection.execute(f"CREATE TEMP VIEW {ROWS} AS SELECT *, rowid AS {POSITION} FROM {name}")
+        connection.execute(f"CREATE VIEW {ROWS} AS SELECT *, rowid AS {POSITION} FROM {name}")
     return Data(footers=lambda schema: _table_footers(connection, schema), positioned=positioned)
 
 
@@ -131,7 +135,7 @@ def from_scan(connection: DuckConnection, name: str) -> Data:
     """Views of something DuckDB scans in order, such as an Arrow table."""
     connection.execute(f"CREATE TEMP VIEW {BATCH} AS SELECT * FROM {name}")
     connection.execute(f"CREATE TEMP VIEW {ROWS} AS SELECT *, row_number() OVER () - 1 AS {POSITION} FROM {name}")
-    return Data(footers=lambda schema: _table_footers(connection, schema))
+    return Data(footers=lambda schema: _table_footers(connection, schema), shared=False)
 
 
 _SAMPLE = 50_000

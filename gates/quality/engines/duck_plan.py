@@ -291,12 +291,21 @@ def _beside(names: Sequence[str], parts: Sequence[Part], source: Source, dialect
     )
 
 
-def flowing(metrics: Iterable[Metric], facts: Facts, source: Source, dialect: Dialect) -> Shares:
-    """What streams, and what sets of bits make stream: one pass."""
+def flowing(
+    metrics: Iterable[Metric],
+    facts: Facts,
+    source: Source,
+    dialect: Dialect,
+    known: Mapping[Metric, Part],
+) -> Shares:
+    """What streams, what sets of bits make stream, and what has a part already: one pass."""
     parts: list[Part] = []
     left: list[Metric] = []
     for metric in metrics:
-        part = part_of(metric, dialect) if isinstance(metric, Count | Aggregate) else _bits_part(metric, facts, source)
+        part = known.get(metric)
+        if part is None and isinstance(metric, Count | Aggregate):
+            part = part_of(metric, dialect)
+        part = part or _bits_part(metric, facts, source)
         if part is None:
             left.append(metric)
         else:
@@ -354,20 +363,54 @@ def _orphans(values: Sequence[Any]) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HashProof:
-    """A query of the hashes of all keys of `metric`: if they are all different, so are the keys."""
+    """A query of the hashes of all keys of `metric`: if they are all different, so are the keys.
+
+    `counts` are conditions on the same text, evaluated while it is read: further columns of the query.
+    """
 
     metric: Duplicated
     query: exp.Select
     hash: exp.Expression
+    counts: tuple[Count, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return (self.metric, *self.counts)
 
 
-def hash_proof(metric: Duplicated, source: Source) -> HashProof:
+def hash_proofs(metrics: Iterable[Metric], facts: Facts, source: Source) -> tuple[tuple[HashProof, ...], list[Metric]]:
+    """Proofs for keys without a cheaper one, with the counts that they take along; and the metrics that are left."""
+    left = list(metrics)
+    proofs = []
+    for metric in list(left):
+        if facts.rows < HASHED or not isinstance(metric, Duplicated) or _bits_part(metric, facts, source) is not None:
+            continue
+        counts = tuple(other for other in left if _rides_along(other, metric))
+        left = [other for other in left if other is not metric and other not in counts]
+        proofs.append(hash_proof(metric, source, counts))
+    return tuple(proofs), left
+
+
+def _rides_along(count: Metric, metric: Duplicated) -> TypeGuard[Count]:
+    """Texts are expensive to read twice."""
+    if not isinstance(count, Count) or metric.where is not None or len(metric.keys) != 1:
+        return False
+    names = {
+        node.name for part in (count.condition, count.where) if part is not None for node in part.find_all(exp.Column)
+    }
+    return names == {metric.keys[0].name} and isinstance(metric.keys[0], exp.Column)
+
+
+def hash_proof(metric: Duplicated, source: Source, counts: tuple[Count, ...] = ()) -> HashProof:
     """The proof that the keys of `metric` are all different."""
     hashed = exp.Anonymous(this="hash", expressions=[key.copy() for key in metric.keys])
-    query = exp.select(named(hashed, "h")).from_(source.table.copy())
-    return HashProof(
-        metric=metric, query=query if metric.where is None else query.where(metric.where.copy()), hash=hashed
-    )
+    flags = [
+        named(exp.Coalesce(this=both(count.condition, count.where), expressions=[exp.false()]), f"c{index}")
+        for index, count in enumerate(counts)
+    ]
+    query = exp.select(named(hashed, "h"), *flags).from_(source.table.copy())
+    query = query if metric.where is None else query.where(metric.where.copy())
+    return HashProof(metric=metric, query=query, hash=hashed, counts=counts)
 
 
 def equal_hashes(proof: HashProof, table: str, source: Source) -> Step:

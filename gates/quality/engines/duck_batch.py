@@ -1,0 +1,251 @@
+"""A batch in DuckDB: the order in which cheap proofs, hashes and plain queries are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from gates.quality.engines import duck_arrays, duck_plan
+from gates.quality.engines.base import Answer, QueryFailedError, SqlBatch
+from gates.quality.engines.duck_arrays import Numbers
+from gates.quality.engines.duck_connection import DuckConnection
+from gates.quality.engines.duck_data import Data, describe
+from gates.quality.engines.duck_hashes import Running, queries
+from gates.quality.engines.duck_plan import HASHED, SMALL, Facts, HashProof
+from gates.quality.engines.duck_queries import empty_proof
+from gates.quality.metrics import Duplicated, Failed, Metric, Quantiles, Query, Schema
+from gates.quality.planner import Part, Source, Step, counting, plan, plan_one
+from gates.quality.sql import Dialect
+from gates.quality.truth import decide
+
+DEFAULT_SORTING = 1 << 29
+"""Bytes for sorting outside DuckDB where no limit is set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shares:
+    """What is run before hashes are read, what is proved by hashes, and what is run while they are sorted."""
+
+    first: tuple[Step, ...]
+    hashed: tuple[HashProof, ...]
+    then: tuple[Step, ...]
+
+
+class DuckBatch(SqlBatch):
+    """Files, an Arrow table, or a table of a DuckDB file."""
+
+    name = "duckdb"
+    connection: DuckConnection
+
+    def __init__(self, connection: DuckConnection, dialect: Dialect, source: Source, data: Data) -> None:
+        super().__init__(connection, dialect, source)
+        self._data = data
+        self._facts: Facts | None = None
+        self._looked_at: set[str] = set()
+
+    def read_schema(self) -> Schema:
+        return describe(self.connection)
+
+    def facts(self) -> Facts:
+        """What is known before reading rows, asked once."""
+        if self._facts is None:
+            limit = self.connection.limits.memory_limit_mb
+            memory = DEFAULT_SORTING if limit is None else limit * (1 << 20) // 5
+            self._facts = Facts(schema=self.schema(), footers=self._data.footers(self.schema()), memory=memory)
+        return self._facts
+
+    def answer(self, metrics: Sequence[Metric]) -> None:
+        said = [metric for metric in metrics if self._sayable(metric)]
+        if self.facts().rows < SMALL:
+            for step in self._plain(said):
+                self.run(step)
+            return
+        arrays = self._learn(said)
+        simple = {metric: duck_plan.simplified(metric, self.facts()) for metric in said}
+        self._answer_large(tuple(simple.values()), arrays)
+        self._values.update({metric: self._values[other] for metric, other in simple.items()})
+
+    def _plain(self, metrics: Sequence[Metric]) -> tuple[Step, ...]:
+        shown = self._shown(metrics)
+        return (*shown.steps, *plan(shown.left, self.source, self.dialect))
+
+    def _shown(self, metrics: Sequence[Metric]) -> duck_plan.Shares:
+        counts = lambda metric: self._values.get(counting(metric))  # noqa: E731
+        return duck_plan.shown_rows(metrics, self.facts().rows, counts, self.source, self.dialect)
+
+    def _learn(self, metrics: Sequence[Metric]) -> dict[str, Numbers]:
+        """The bounds of the float columns of `metrics`, and that they have no NaN: what no footer says.
+
+        Columns whose quantiles are asked are read once, and given back as arrays.
+        """
+        arrays = {name: found for name in duck_arrays.wanted(metrics, self.facts()) if (found := self._array(name))}
+        known = {name: found.bounds for name, found in arrays.items() if len(found.values)}
+        names = [name for name in duck_plan.floats(metrics, self.facts()) if name not in {*self._looked_at, *known}]
+        self._looked_at.update(names, known)
+        known |= self._float_bounds(names)
+        self._facts = replace(self.facts(), footers=self.facts().footers.with_bounds(known))
+        return arrays
+
+    def _array(self, name: str) -> Numbers | None:
+        text = duck_arrays.query(name, self.source, self.dialect)
+        self.queries.append(text)
+        try:
+            return duck_arrays.numbers(self.connection.array(text))
+        except (QueryFailedError, MemoryError):
+            return None
+
+    def _float_bounds(self, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+        if not names:
+            return {}
+        try:
+            row = self.send(duck_plan.float_bounds(names, self.source, self.dialect)).rows[0]
+        except QueryFailedError:
+            return {}
+        found = zip(names, row[0::3], row[1::3], row[2::3], strict=True)
+        return {name: (low, high) for name, low, high, nan in found if low is not None and not nan}
+
+    def _answer_large(self, metrics: Sequence[Metric], arrays: dict[str, Numbers]) -> None:
+        """What one thread does alone (sorting, walking through rows in order) is done beside the large queries."""
+        self._decide(metrics)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="headgate-quality") as beside:
+            asked = self._open(metrics)
+            taken = {metric for name, held in arrays.items() for metric in asked if held.takes(name, metric)}
+            found = [beside.submit(arrays.pop(name).answers, name, taken) for name in list(arrays)]
+            left = [metric for metric in asked if metric not in taken and not isinstance(metric, Quantiles)]
+            shares = self._shares(left)
+            walks = [self._sent(step, beside) for step in shares.first]
+            running = [started for proof in shares.hashed if (started := self._started(proof)) is not None]
+            for step in shares.then:
+                self.run(step)
+            for values in found:
+                self._values.update(values.result())
+            for step, answered in zip(shares.first, walks, strict=True):
+                self.run(step, answered)
+        self._answer_quantiles([metric for metric in metrics if isinstance(metric, Quantiles)])
+        for proof in running:
+            self._finish(proof)
+
+    def _sent(self, step: Step, beside: ThreadPoolExecutor) -> Callable[[], Answer] | None:
+        """A step on its way in another thread; None where it has to wait for its turn."""
+        if not self._data.shared:
+            return None
+        text = self.text(step)
+        self.queries.append(text)
+        return beside.submit(self.connection.beside, text).result
+
+    def _answer_quantiles(self, metrics: Sequence[Quantiles]) -> None:
+        """Those that no array has answered."""
+        left = [metric for metric in metrics if metric not in self._values]
+        counts = dict.fromkeys(duck_plan.present_values(metric) for metric in left)
+        self._decide(counts)
+        for step in plan(self._open(counts), self.source, self.dialect):
+            self.run(step)
+        for step in self._lists(left):
+            self.run(step)
+
+    def _decide(self, metrics: Iterable[Metric]) -> None:
+        """What the footers say."""
+        facts = self.facts()
+        for metric in self._open(metrics):
+            value = decide(metric, facts.footers, facts.schema)
+            if value is not None:
+                self._values[metric] = value
+
+    def _open(self, metrics: Iterable[Metric]) -> list[Metric]:
+        return [metric for metric in dict.fromkeys(metrics) if metric not in self._values]
+
+    def _shares(self, metrics: Sequence[Metric]) -> _Shares:
+        facts, source, dialect = self.facts(), self.source, self.dialect
+        shown = self._shown(metrics)
+        grouped = duck_plan.by_value(shown.left, facts, source, dialect)
+        ordered = duck_plan.in_order(grouped.left, facts, source, dialect)
+        proofs, rest = duck_plan.hash_proofs(ordered.left, facts, source)
+        flow = duck_plan.flowing(rest, facts, source, dialect, self._empty(rest))
+        return _Shares(
+            first=ordered.steps,
+            hashed=proofs,
+            then=(*flow.steps, *grouped.steps, *shown.steps, *plan(flow.left, source, dialect)),
+        )
+
+    def _empty(self, metrics: Iterable[Metric]) -> dict[Metric, Part]:
+        return {
+            metric: part
+            for metric in metrics
+            if isinstance(metric, Query) and (part := empty_proof(metric, self.facts())) is not None
+        }
+
+    def unsettled(self, metric: Metric) -> None:
+        """A cheap proof failed: large keys go by their hashes, at the latest when nothing else is left."""
+        if isinstance(metric, Duplicated) and self.facts().rows >= HASHED:
+            running = self._started(duck_plan.hash_proof(metric, self.source))
+            if running is not None:
+                self._finish(running)
+            return
+        super().unsettled(metric)
+
+    def _lists(self, metrics: Sequence[Quantiles]) -> tuple[Step, ...]:
+        sorts = []
+        for metric in metrics:
+            count = self._values[duck_plan.present_values(metric)]
+            if isinstance(count, int) and count:
+                sorts.append(metric)
+            else:
+                self._values[metric] = count if isinstance(count, Failed) else ()
+        return duck_plan.sorted_lists(sorts, lambda count: int(self._values[count]), self.source)
+
+    def _started(self, proof: HashProof) -> Running | None:
+        """The hashes of a proof on their way; None if that failed, and the plain way was gone."""
+        texts = queries(proof, self.facts().rows, self.facts().memory, self.dialect)
+        self.queries.extend(texts)
+        try:
+            running = Running(proof, self.connection, texts)
+        except (QueryFailedError, MemoryError):
+            for metric in proof.metrics:
+                self.run(plan_one(metric, self.source, self.dialect))
+            return None
+        self._values.update(zip(proof.counts, running.counts, strict=True))
+        return running
+
+    def _finish(self, running: Running) -> None:
+        metric = running.proof.metric
+        try:
+            equal = running.equal()
+        except MemoryError:
+            self.run(plan_one(metric, self.source, self.dialect))
+            return
+        if not len(equal):
+            self._values[metric] = 0
+        elif len(equal) * 8 > self.facts().rows:
+            self.run(plan_one(metric, self.source, self.dialect))
+        else:
+            self.run(duck_plan.equal_hashes(running.proof, self.connection.keep(equal, "h"), self.source))
+
+    def explain(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
+        """The queries for `metrics`, those of proofs among them. Only footers are read."""
+        known = dict(self._values)
+        try:
+            return self._explained([metric for metric in self._open(metrics) if self._sayable(metric)])
+        finally:
+            self._values = known
+
+    def _explained(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
+        facts = self.facts()
+        if facts.rows < SMALL:
+            return tuple(self.text(step) for step in self._plain(metrics))
+        simple = [duck_plan.simplified(metric, facts) for metric in metrics]
+        self._decide(simple)
+        arrays = [duck_arrays.query(name, self.source, self.dialect) for name in duck_arrays.wanted(simple, facts)]
+        shares = self._shares([metric for metric in self._open(simple) if not isinstance(metric, Quantiles)])
+        hashes = [text for proof in shares.hashed for text in queries(proof, facts.rows, facts.memory, self.dialect)]
+        texts = (self.text(step) for step in (*shares.first, *shares.then))
+        return tuple(dict.fromkeys([*arrays, *hashes, *texts]))
+
+    def interrupt(self) -> None:
+        """End the query that is running, from another thread."""
+        self.connection.interrupt()
+
+    def failed(self, error: QueryFailedError) -> Failed:
+        reason = str(error)
+        unsupported = "invalid perl operator" in reason or "invalid escape sequence" in reason
+        return Failed(reason=reason, unsupported=unsupported)
