@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from gates.quality.engines.duck_plan import Facts, from_ranks, ranks_of
+from gates.quality.engines.duck_lists import from_ranks, ranks_of
+from gates.quality.engines.duck_plan import Facts
 from gates.quality.metrics import Aggregate, Metric, Quantiles
 from gates.quality.planner import Source
 from gates.quality.sql import Dialect, column, not_null
@@ -58,7 +59,9 @@ class Numbers:
         """Those of `metrics` that ask about the column `name` and nothing else."""
         mine = [metric for metric in metrics if self.takes(name, metric)]
         sorts = [metric for metric in mine if isinstance(metric, Quantiles)]
-        found = {metric: self._aggregate(metric.function) for metric in mine if isinstance(metric, Aggregate)}
+        found: dict[Metric, Any] = {
+            metric: self._aggregate(metric.function) for metric in mine if isinstance(metric, Aggregate)
+        }
         count = len(self.values)
         values = self._at(ranks_of(sorts, count)) if count else {}
         return found | {metric: from_ranks(metric, values, count) if count else () for metric in sorts}

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from gates.quality.engines import duck_arrays, duck_plan
+from gates.quality.engines import duck_arrays, duck_keys, duck_lists, duck_plan, duck_rows
 from gates.quality.engines.base import Answer, QueryFailedError, SqlBatch
 from gates.quality.engines.duck_arrays import Numbers
 from gates.quality.engines.duck_connection import DuckConnection
 from gates.quality.engines.duck_data import Data, describe
 from gates.quality.engines.duck_hashes import Running, queries
-from gates.quality.engines.duck_plan import HASHED, SMALL, Facts, HashProof
+from gates.quality.engines.duck_keys import HashProof
+from gates.quality.engines.duck_plan import Facts, Tuning
 from gates.quality.engines.duck_queries import empty_proof
 from gates.quality.metrics import Duplicated, Failed, Metric, Quantiles, Query, Schema
 from gates.quality.planner import Part, Source, Step, counting, plan, plan_one
@@ -38,9 +39,17 @@ class DuckBatch(SqlBatch):
     name = "duckdb"
     connection: DuckConnection
 
-    def __init__(self, connection: DuckConnection, dialect: Dialect, source: Source, data: Data) -> None:
+    def __init__(
+        self,
+        connection: DuckConnection,
+        dialect: Dialect,
+        source: Source,
+        data: Data,
+        tuning: Tuning | None = None,
+    ) -> None:
         super().__init__(connection, dialect, source)
         self._data = data
+        self._tuning = tuning or Tuning()
         self._facts: Facts | None = None
         self._looked_at: set[str] = set()
 
@@ -52,12 +61,13 @@ class DuckBatch(SqlBatch):
         if self._facts is None:
             limit = self.connection.limits.memory_limit_mb
             memory = DEFAULT_SORTING if limit is None else limit * (1 << 20) // 5
-            self._facts = Facts(schema=self.schema(), footers=self._data.footers(self.schema()), memory=memory)
+            footers = self._data.footers(self.schema())
+            self._facts = Facts(schema=self.schema(), footers=footers, memory=memory, tuning=self._tuning)
         return self._facts
 
     def answer(self, metrics: Sequence[Metric]) -> None:
         said = [metric for metric in metrics if self._sayable(metric)]
-        if self.facts().rows < SMALL:
+        if self.facts().small:
             for step in self._plain(said):
                 self.run(step)
             return
@@ -72,7 +82,7 @@ class DuckBatch(SqlBatch):
 
     def _shown(self, metrics: Sequence[Metric]) -> duck_plan.Shares:
         counts = lambda metric: self._values.get(counting(metric))  # noqa: E731
-        return duck_plan.shown_rows(metrics, self.facts().rows, counts, self.source, self.dialect)
+        return duck_rows.shown_rows(metrics, self.facts().rows, counts, self.source, self.dialect)
 
     def _learn(self, metrics: Sequence[Metric]) -> dict[str, Numbers]:
         """The bounds of the float columns of `metrics`, and that they have no NaN: what no footer says.
@@ -137,7 +147,7 @@ class DuckBatch(SqlBatch):
     def _answer_quantiles(self, metrics: Sequence[Quantiles]) -> None:
         """Those that no array has answered."""
         left = [metric for metric in metrics if metric not in self._values]
-        counts = dict.fromkeys(duck_plan.present_values(metric) for metric in left)
+        counts = dict.fromkeys(duck_lists.present_values(metric) for metric in left)
         self._decide(counts)
         for step in plan(self._open(counts), self.source, self.dialect):
             self.run(step)
@@ -160,7 +170,7 @@ class DuckBatch(SqlBatch):
         shown = self._shown(metrics)
         grouped = duck_plan.by_value(shown.left, facts, source, dialect)
         ordered = duck_plan.in_order(grouped.left, facts, source, dialect)
-        proofs, rest = duck_plan.hash_proofs(ordered.left, facts, source)
+        proofs, rest = duck_keys.hash_proofs(ordered.left, facts, source)
         flow = duck_plan.flowing(rest, facts, source, dialect, self._empty(rest))
         return _Shares(
             first=ordered.steps,
@@ -177,8 +187,8 @@ class DuckBatch(SqlBatch):
 
     def unsettled(self, metric: Metric) -> None:
         """A cheap proof failed: large keys go by their hashes, at the latest when nothing else is left."""
-        if isinstance(metric, Duplicated) and self.facts().rows >= HASHED:
-            running = self._started(duck_plan.hash_proof(metric, self.source))
+        if isinstance(metric, Duplicated) and self.facts().hashed:
+            running = self._started(duck_keys.hash_proof(metric, self.source))
             if running is not None:
                 self._finish(running)
             return
@@ -187,12 +197,12 @@ class DuckBatch(SqlBatch):
     def _lists(self, metrics: Sequence[Quantiles]) -> tuple[Step, ...]:
         sorts = []
         for metric in metrics:
-            count = self._values[duck_plan.present_values(metric)]
+            count = self._values[duck_lists.present_values(metric)]
             if isinstance(count, int) and count:
                 sorts.append(metric)
             else:
                 self._values[metric] = count if isinstance(count, Failed) else ()
-        return duck_plan.sorted_lists(sorts, lambda count: int(self._values[count]), self.source)
+        return duck_lists.sorted_lists(sorts, lambda count: int(self._values[count]), self.source)
 
     def _started(self, proof: HashProof) -> Running | None:
         """The hashes of a proof on their way; None if that failed, and the plain way was gone."""
@@ -219,7 +229,7 @@ class DuckBatch(SqlBatch):
         elif len(equal) * 8 > self.facts().rows:
             self.run(plan_one(metric, self.source, self.dialect))
         else:
-            self.run(duck_plan.equal_hashes(running.proof, self.connection.keep(equal, "h"), self.source))
+            self.run(duck_keys.equal_hashes(running.proof, self.connection.keep(equal, "h"), self.source))
 
     def explain(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
         """The queries for `metrics`, those of proofs among them. Only footers are read."""
@@ -231,7 +241,7 @@ class DuckBatch(SqlBatch):
 
     def _explained(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
         facts = self.facts()
-        if facts.rows < SMALL:
+        if facts.small:
             return tuple(self.text(step) for step in self._plain(metrics))
         simple = [duck_plan.simplified(metric, facts) for metric in metrics]
         self._decide(simple)

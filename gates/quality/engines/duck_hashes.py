@@ -13,7 +13,7 @@ from typing import Any
 from sqlglot import exp
 
 from gates.quality.engines.duck_connection import DuckConnection
-from gates.quality.engines.duck_plan import HashProof
+from gates.quality.engines.duck_keys import HashProof
 from gates.quality.sql import Dialect, literal
 
 _BYTES = 40

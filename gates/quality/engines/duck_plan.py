@@ -3,18 +3,16 @@
 - what a `where` leaves out is known to be nothing: it is dropped, and more metrics become equal;
 - conditions on a text column with few values are evaluated once for each value, not for each row;
 - whole numbers between known bounds: one bit for each possible value counts the different ones in the same pass;
-- a column that grows from row to row has no value twice, and neither has a combination with it;
-- 64-bit hashes that are all different prove keys to be different; only equal ones are looked at again;
-- all quantiles of a column come from one sorted list.
+- a column that grows from row to row has no value twice, and neither has a combination with it.
 
 A way that proves nothing leaves its metric unsettled; the plain query then answers it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
+from typing import Any
 
 from sqlglot import exp
 
@@ -32,7 +30,6 @@ from gates.quality.metrics import (
     Quantiles,
     Query,
     Rows,
-    Sample,
     Schema,
 )
 from gates.quality.planner import UNSETTLED, Part, Source, Step, one_pass, part_of, plan_one, read_parts
@@ -40,23 +37,28 @@ from gates.quality.sql import (
     Dialect,
     both,
     column,
-    interpolate,
     is_nan,
     literal,
     named,
-    not_null,
-    quantile_positions,
     within,
 )
 from gates.quality.truth import simplify
 
-SMALL = 100_000
-"""Below this many rows plain queries take milliseconds each."""
 MAX_BITS = 1 << 28
 """Largest bit set: 32 MB for each thread."""
-HASHED = 2_000_000
-"""From this many rows on sorting hashes is faster than a hash table of the keys."""
 _FITS_BITS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """From how many rows on something is worth while.
+
+    `planned`: below it plain queries take milliseconds each. `hashed`: from it on sorting hashes is faster than a hash
+    table of the keys.
+    """
+
+    planned: int = 100_000
+    hashed: int = 2_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +68,19 @@ class Facts:
     schema: Schema
     footers: Footers
     memory: int = 1 << 29
+    tuning: Tuning = Tuning()
 
     @property
     def rows(self) -> int:
         return self.footers.total
+
+    @property
+    def small(self) -> bool:
+        return self.rows < self.tuning.planned
+
+    @property
+    def hashed(self) -> bool:
+        return self.rows >= self.tuning.hashed
 
     def present(self, key: exp.Expression) -> bool:
         """Whether `key` is a column without nulls."""
@@ -305,7 +316,7 @@ def flowing(
         part = known.get(metric)
         if part is None and isinstance(metric, Count | Aggregate):
             part = part_of(metric, dialect)
-        part = part or _bits_part(metric, facts, source)
+        part = part or bits_part(metric, facts, source)
         if part is None:
             left.append(metric)
         else:
@@ -313,7 +324,8 @@ def flowing(
     return Shares(steps=(one_pass(tuple(parts), source, dialect),) if parts else (), left=tuple(left))
 
 
-def _bits_part(metric: Metric, facts: Facts, source: Source) -> Part | None:
+def bits_part(metric: Metric, facts: Facts, source: Source) -> Part | None:
+    """The part of a pass that sets a bit for each value; None where that is not worth it."""
     match metric:
         case Distinct(keys=(key,)) if bounds := facts.bits(key):
             return Part(
@@ -359,186 +371,3 @@ def _duplicates(values: Sequence[Any]) -> Any:
 
 def _orphans(values: Sequence[Any]) -> Any:
     return 0 if values[0] == 0 or values[1] == 0 else UNSETTLED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HashProof:
-    """A query of the hashes of all keys of `metric`: if they are all different, so are the keys.
-
-    `counts` are conditions on the same text, evaluated while it is read: further columns of the query.
-    """
-
-    metric: Duplicated
-    query: exp.Select
-    hash: exp.Expression
-    counts: tuple[Count, ...] = ()
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        return (self.metric, *self.counts)
-
-
-def hash_proofs(metrics: Iterable[Metric], facts: Facts, source: Source) -> tuple[tuple[HashProof, ...], list[Metric]]:
-    """Proofs for keys without a cheaper one, with the counts that they take along; and the metrics that are left."""
-    left = list(metrics)
-    proofs = []
-    for metric in list(left):
-        if facts.rows < HASHED or not isinstance(metric, Duplicated) or _bits_part(metric, facts, source) is not None:
-            continue
-        counts = tuple(other for other in left if _rides_along(other, metric))
-        left = [other for other in left if other is not metric and other not in counts]
-        proofs.append(hash_proof(metric, source, counts))
-    return tuple(proofs), left
-
-
-def _rides_along(count: Metric, metric: Duplicated) -> TypeGuard[Count]:
-    """Texts are expensive to read twice."""
-    if not isinstance(count, Count) or metric.where is not None or len(metric.keys) != 1:
-        return False
-    names = {
-        node.name for part in (count.condition, count.where) if part is not None for node in part.find_all(exp.Column)
-    }
-    return names == {metric.keys[0].name} and isinstance(metric.keys[0], exp.Column)
-
-
-def hash_proof(metric: Duplicated, source: Source, counts: tuple[Count, ...] = ()) -> HashProof:
-    """The proof that the keys of `metric` are all different."""
-    hashed = exp.Anonymous(this="hash", expressions=[key.copy() for key in metric.keys])
-    flags = [
-        named(exp.Coalesce(this=both(count.condition, count.where), expressions=[exp.false()]), f"c{index}")
-        for index, count in enumerate(counts)
-    ]
-    query = exp.select(named(hashed, "h"), *flags).from_(source.table.copy())
-    query = query if metric.where is None else query.where(metric.where.copy())
-    return HashProof(metric=metric, query=query, hash=hashed, counts=counts)
-
-
-def equal_hashes(proof: HashProof, table: str, source: Source) -> Step:
-    """The duplicates among rows whose hash is in `table` (a column `h`): counted by their keys."""
-    inner = exp.select(named(exp.Count(this=exp.Star()), "n")).from_(source.table.copy())
-    among = exp.In(this=proof.hash.copy(), query=exp.select("h").from_(table).subquery())
-    condition = both(proof.metric.where, among)
-    inner = inner.where(condition).group_by(*(key.copy() for key in proof.metric.keys))
-    inner = inner.having(exp.GT(this=exp.Count(this=exp.Star()), expression=literal(1)))
-    query = exp.select(exp.Sum(this=exp.column("n"))).from_(inner.subquery("t"))
-    return Step(query=query, metrics=(proof.metric,), read=lambda _, rows: {proof.metric: int(rows[0][0] or 0)})
-
-
-def present_values(metric: Quantiles) -> Count:
-    """How many values the quantiles are of."""
-    return Count(condition=not_null(metric.argument), where=metric.where)
-
-
-def sorted_lists(metrics: Iterable[Quantiles], counts: Callable[[Count], int], source: Source) -> tuple[Step, ...]:
-    """One sorted list for all quantiles of the same values."""
-    groups: dict[tuple[exp.Expression, exp.Expression | None], list[Quantiles]] = {}
-    for metric in metrics:
-        groups.setdefault((metric.argument, metric.where), []).append(metric)
-    return tuple(_sorted_list(tuple(group), counts(present_values(group[0])), source) for group in groups.values())
-
-
-def ranks_of(metrics: Sequence[Quantiles], count: int) -> tuple[int, ...]:
-    """The ranks (from 1) that `metrics` need of `count` values."""
-    found = {
-        rank
-        for metric in metrics
-        for low, high, _ in quantile_positions(metric.probabilities, count, metric.method)
-        for rank in (low, high)
-    }
-    return tuple(sorted(found))
-
-
-def from_ranks(metric: Quantiles, values: Mapping[int, Any], count: int) -> tuple[Any, ...]:
-    """The quantiles from the values at the ranks of `ranks_of`."""
-    places = quantile_positions(metric.probabilities, count, metric.method)
-    if metric.method != "continuous":
-        return tuple(values[low] for low, _, _ in places)
-    return tuple(interpolate(values[low], values[high], share) for low, high, share in places)
-
-
-def _sorted_list(metrics: tuple[Quantiles, ...], count: int, source: Source) -> Step:
-    argument, where = metrics[0].argument, metrics[0].where
-    ranks = ranks_of(metrics, count)
-    query = exp.select(at_ranks(argument, ranks, count)).from_(source.table.copy())
-    query = query.where(both(where, not_null(argument)))
-
-    def read(_: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Mapping[Metric, Any]:
-        values = dict(zip(ranks, rows[0][0], strict=True))
-        return {metric: from_ranks(metric, values, count) for metric in metrics}
-
-    return Step(query=query, metrics=metrics, read=read)
-
-
-def at_ranks(argument: exp.Expression, ranks: Sequence[int], count: int) -> exp.Expression:
-    """The values at `ranks` of `count` values, as a list. Half a rank below, no rounding reaches the next one."""
-    points = [exp.Literal.number(repr((rank - 0.5) / count)) for rank in ranks]
-    return exp.Anonymous(this="quantile_disc", expressions=[argument.copy(), exp.Array(expressions=points)])
-
-
-MOST_SHOWN = 1000
-
-
-def shown_rows(
-    metrics: Iterable[Metric], rows: int, counts: Callable[[Rows], Any], source: Source, dialect: Dialect
-) -> Shares:
-    """The first rows that hold conditions. Where they are many, the first ones are found at once; all other conditions
-    are asked in one pass together: the places that are smallest, with the values there."""
-    steps: list[Step] = []
-    parts: list[Part] = []
-    left: list[Metric] = []
-    for metric in metrics:
-        if not _is_short(metric) or source.positioned is None:
-            left.append(metric)
-        elif _soon(metric, counts(metric), rows):
-            steps.append(_first_rows(metric, source))
-        else:
-            parts.append(_shown_part(metric, source))
-    if parts:
-        steps.append(one_pass(tuple(parts), replace(source, table=source.positioned or source.table), dialect))
-    return Shares(steps=tuple(steps), left=tuple(left))
-
-
-def _is_short(metric: Metric) -> TypeGuard[Rows]:
-    return isinstance(metric, Rows) and isinstance(metric.of, exp.Expression) and 0 < (metric.limit or 0) <= MOST_SHOWN
-
-
-def _soon(metric: Rows, count: Any, rows: int) -> bool:
-    """Whether the first rows are to be expected within a small part of the batch."""
-    return isinstance(count, int) and (metric.limit or 0) * _SOON < count and rows > _SOON
-
-
-_SOON = 50
-
-
-def _first_rows(metric: Rows, source: Source) -> Step:
-    """Without ORDER BY, which would read to the end: a filter and a limit keep the order of the batch."""
-    plain = plan_one(metric, source, Dialect())
-    assert isinstance(plain.query, exp.Select)  # noqa: S101 - for the type
-    query = plain.query.copy()
-    query.set("order", None)
-    return replace(plain, query=query)
-
-
-def _shown_part(metric: Rows, source: Source) -> Part:
-    assert isinstance(metric.of, exp.Expression)  # noqa: S101 - for the type; the caller has looked
-    place = exp.column(source.position, quoted=True)
-    values = [place, *map(column, metric.columns)]
-    fields = [
-        exp.PropertyEQ(this=exp.to_identifier(f"c{index}"), expression=value) for index, value in enumerate(values)
-    ]
-    condition = both(metric.of, metric.where)
-    first = exp.Anonymous(
-        this="arg_min", expressions=[exp.Struct(expressions=fields), place.copy(), literal(metric.limit)]
-    )
-
-    def read(found: Sequence[Any]) -> Sample:
-        rows = [tuple(row.values()) for row in found[0] or ()]
-        return Sample(
-            count=len(rows),
-            columns=metric.columns,
-            rows=tuple(row[1:] for row in rows),
-            index=tuple(int(row[0]) for row in rows),
-        )
-
-    filtered = exp.Filter(this=first, expression=exp.Where(this=condition))
-    return Part(metric=metric, values=(filtered,), read=read, plain=False)

@@ -18,6 +18,7 @@ from gates.quality.engines.duck_batch import DuckBatch
 from gates.quality.engines.duck_connection import DuckConnection
 from gates.quality.engines.duck_data import POSITION, ROWS, Data, from_files, from_scan, from_table
 from gates.quality.engines.duck_dialect import DuckDialect, kind_of
+from gates.quality.engines.duck_plan import Tuning
 from gates.quality.engines.files import find_files, reader
 from gates.quality.engines.open import Limits
 from gates.quality.planner import BATCH, Source
@@ -56,13 +57,13 @@ def open_batch(data: str, table: str | None, limits: Limits) -> DuckBatch:
     return open_files([data.removeprefix("file://")], limits)
 
 
-def open_files(paths: Sequence[str | Path], limits: Limits | None = None) -> DuckBatch:
+def open_files(paths: Sequence[str | Path], limits: Limits | None = None, tuning: Tuning | None = None) -> DuckBatch:
     """The files of `paths` (files, folders, globs) as one table.
 
     Raises `ConfigError` where there is none, where formats are mixed or the columns of files differ, and
     `TransportError` where a file cannot be read.
     """
-    return _opened(limits or Limits(), lambda connection: from_files(connection, find_files(paths)))
+    return _opened(limits or Limits(), lambda connection: from_files(connection, find_files(paths)), tuning)
 
 
 def open_arrow(table: Any, limits: Limits | None = None) -> DuckBatch:
@@ -103,7 +104,7 @@ def _name_parts(table: str) -> list[str]:
     return [quoted.replace('""', '"') or plain for quoted, plain in found]
 
 
-def _opened(limits: Limits, prepare: Callable[[DuckConnection], Data]) -> DuckBatch:
+def _opened(limits: Limits, prepare: Callable[[DuckConnection], Data], tuning: Tuning | None = None) -> DuckBatch:
     connection = DuckConnection(limits)
     try:
         data = prepare(connection)
@@ -113,7 +114,7 @@ def _opened(limits: Limits, prepare: Callable[[DuckConnection], Data]) -> DuckBa
             position=POSITION,
             other=_Sources(connection),
         )
-        return DuckBatch(connection, DuckDialect(), source, data)
+        return DuckBatch(connection, DuckDialect(), source, data, tuning)
     except QueryFailedError as exc:
         connection.close()
         raise TransportError("the data cannot be read", next_step=f"DuckDB says: {exc}") from exc
