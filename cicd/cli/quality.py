@@ -142,11 +142,13 @@ def run(
 @quality.command()
 @suite_options
 @data_options
+@click.option("--run", "execute", is_flag=True, help="Run the suites and print the queries that were really sent.")
 @output_option()
-def explain(suites: tuple[Path, ...], output: str, parameter: tuple[str, ...], **source: Any) -> int:
-    """Print the plan of a run: its queries, and what is not asked of the engine. Reads the columns, runs nothing.
+def explain(suites: tuple[Path, ...], execute: bool, output: str, parameter: tuple[str, ...], **source: Any) -> int:
+    """Print the queries of a run, and what goes elsewhere.
 
-    What failed expectations ask for afterwards, one more pass, is not part of it.
+    Reads the columns and runs nothing. What failed expectations ask for afterwards, one more pass, is not part of it,
+    and cheaper proofs that the engine finds on the way (footers of files, declared keys) are not: see --run.
     """
     from dataclasses import asdict
 
@@ -159,6 +161,7 @@ def explain(suites: tuple[Path, ...], output: str, parameter: tuple[str, ...], *
         _data(source),
         result_format=ResultFormat(),
         parameters=_parameters(parameter),
+        execute=execute,
     )
     document = asdict(plan) | {
         "columns": [{"name": name, "type": kind} for name, kind in plan.columns],
@@ -174,9 +177,9 @@ def explain(suites: tuple[Path, ...], output: str, parameter: tuple[str, ...], *
 @click.option("--name", metavar="NAME", help="Name of the suite.  [default: from the data]")
 @click.option("--write", type=_FILE, help="Write the suite to a file instead of stdout; an existing one is kept.")
 def suggest(name: str | None, write: Path | None, **source: Any) -> int:
-    """Profile a table and write a Great Expectations 1.x suite that holds on it as it is now.
+    """Profile a table and write a suite that holds on it.
 
-    What follows from the values seen has severity warning. Read it before you rely on it.
+    The suite is one of Great Expectations 1.x. What follows from the values seen has severity warning. Read it before you rely on it.
     """
     import json
 
@@ -208,9 +211,7 @@ def _data(source: dict[str, Any]) -> Data:
         threads=source["threads"],
         max_bytes=source["max_bytes"],
     )
-    return Data(
-        data=source["data"], table=source["table"], engine=source["engine"], limits=limits, timeout_s=timeout_s
-    )
+    return Data(data=source["data"], table=source["table"], engine=source["engine"], limits=limits, timeout_s=timeout_s)
 
 
 def _parameters(given: tuple[str, ...]) -> dict[str, Any]:

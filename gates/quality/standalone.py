@@ -147,17 +147,32 @@ def _unique(names: Sequence[str]) -> list[str]:
     return out
 
 
-def explain(suites: Sequence[Suite], data: Data, *, result_format: ResultFormat, parameters: Mapping[str, Any]) -> Plan:
-    """What `run` would send first. Only the columns are read."""
+def explain(
+    suites: Sequence[Suite],
+    data: Data,
+    *,
+    result_format: ResultFormat,
+    parameters: Mapping[str, Any],
+    execute: bool = False,
+) -> Plan:
+    """What `run` would send first, or with `execute` what it did send. Without, only the columns are read.
+
+    Where an engine has cheaper proofs than the plan says (footers, declared keys), only executing shows them.
+    """
     jobs = [Job(suite=suite, result_format=result_format, parameters=parameters) for suite in suites]
     with opened(data, Deadline(timeout_s=data.timeout_s)) as batch:
         schema = batch.schema()
         needs, aside = first_needs(jobs, batch)
+        queries = batch.explain(needs)
+        if execute:
+            before = len(batch.queries)
+            run_suites(jobs, batch)
+            queries = tuple(batch.queries[before:])
         return Plan(
             engine=batch.name,
             columns=tuple((column.name, column.native) for column in schema.columns),
             metrics=len(needs),
-            queries=batch.explain(needs),
+            queries=queries,
             aside=aside,
         )
 

@@ -237,6 +237,19 @@ def test_another_suite_on_the_same_table_costs_no_other_scan(capsys: pytest.Capt
     assert scans[0] == scans[1]
 
 
+@pytest.mark.usefixtures("folder")
+def test_explain_can_show_what_was_really_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    """A failure costs one more query than the plan; nothing else does."""
+    counts = []
+    for name in (suite("a", NOT_NULL), suite("b", NOT_NULL, POSITIVE)):
+        explain(name, "-o", "json")
+        planned = stdout(capsys)["scans"]
+        explain(name, "--run", "-o", "json")
+        counts.append(stdout(capsys)["scans"] - planned)
+    assert counts[0] <= 0
+    assert counts[1] == counts[0] + 1
+
+
 # -- suggest -----------------------------------------------------------------------------------------------------------
 
 
