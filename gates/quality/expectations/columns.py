@@ -196,10 +196,9 @@ def plan_not_like_list(context: Context) -> Planned:
 
 def _likes(context: Context, patterns: list[str], *, expected: bool, all_of_them: bool = False) -> Planned:
     found = context.column(context["column"])
-    if found.kind is not Kind.STRING and context.pandas:
+    if found.kind is not Kind.STRING:
         refuse(f"LIKE is for text, and {found.name} is {found.native}")
-    texts = text_of(context, found)
-    matches = [like_condition(texts, pattern, context["escape"]) for pattern in patterns]
+    matches = [like_condition(column(found.name), pattern, context["escape"]) for pattern in patterns]
     matched = every(*matches) if all_of_them else some(*matches)
     return check_column(context, found, negated(matched) if expected else matched)
 
