@@ -19,6 +19,8 @@ from headgate.errors import RemoteTimeoutError
 GRACE_S = 5.0
 """How long an engine that was told to stop may take to do so."""
 
+WAKE_S = 0.2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadline:
@@ -124,11 +126,13 @@ class AttendedBatch(Batch):
         call = _Call(function=function)
         self._calls.put(call)
         try:
-            finished = call.done.wait(self._deadline.left_s)
+            # In short waits: a signal that reaches another thread does not wake this one.
+            while not call.done.wait(min(WAKE_S, self._deadline.left_s)) and self._deadline.left_s:
+                pass
         except BaseException:  # Ctrl-C
             self._interrupt(call)
             raise
-        if not finished:
+        if not call.done.is_set():
             self._interrupt(call)
             raise self._deadline.passed()
         if call.error is not None:

@@ -91,7 +91,7 @@ def test_the_deadline_interrupts_the_engine() -> None:
 def test_ctrl_c_interrupts_the_engine() -> None:
     """A signal raises in whoever waits: here one of our own, sent while the engine works."""
 
-    def pressed(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the handler's signature
+    def pressed(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     inner = Stuck()
