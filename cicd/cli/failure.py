@@ -10,16 +10,23 @@ from headgate.errors import HeadgateError
 from headgate.exit_codes import ExitCode
 from headgate.secrets import mask
 
-# Top-level module of each optional dependency -> the extra that brings it; the base install stays small.
+# Module of each optional dependency -> the extra that brings it; the base install stays small.
 EXTRAS: dict[str, str] = {
     "gitlab": "gitlab",
     "jenkinsapi": "jenkins",
     "kubernetes": "kubernetes",
     "google": "gcs",
+    "google.cloud": "bigquery",
     "great_expectations": "quality",
     "pandas": "quality",
     "pyarrow": "quality",
     "duckdb": "quality",
+    "sqlglot": "quality",
+    "psycopg": "postgres",
+    "pymysql": "mysql",
+    "pyspark": "spark",
+    "trino": "trino",
+    "snowflake": "snowflake",
     "starlette": "serve",
     "uvicorn": "serve",
     "jinja2": "serve",
@@ -37,7 +44,7 @@ def report(error: Exception) -> int:
         import traceback
 
         click.echo(mask("".join(traceback.format_exception(error))), err=True)
-    extra = EXTRAS.get((error.name or "").partition(".")[0]) if isinstance(error, ModuleNotFoundError) else None
+    extra = _extra(error.name or "") if isinstance(error, ModuleNotFoundError) else None
     if extra is not None:
         click.echo(
             f"headgate: error: {error}, which this command needs. Install it with `pip install 'headgate[{extra}]'`, "
@@ -54,3 +61,10 @@ def report(error: Exception) -> int:
         err=True,
     )
     return ExitCode.UNEXPECTED
+
+
+def _extra(module: str) -> str | None:
+    """The extra that brings `module`, by the longest part of its name that is known."""
+    while module and module not in EXTRAS:
+        module = module.rpartition(".")[0]
+    return EXTRAS.get(module)

@@ -19,6 +19,8 @@ from gates.quality.session import Job, run_suites
 from gates.quality.sources import AttendedBatch, Deadline, fallback_on
 from headgate.errors import HeadgateError
 
+_INSTALL = "Install Headgate with the extra of this engine: `quality` for files, else `postgres`, `mysql` and so on."
+
 Open = Callable[[Sequence[Path], str, str | None, Limits], Batch]
 
 
@@ -55,6 +57,8 @@ class EngineRunner(SuiteRunner):
             text = f"{error.where}: {error.what}" if error.where else error.what
             fix = error.next_step or "Look at the data of this suite."
             return [SuiteResult(name=job.name, error=text, fix=fix) for job in jobs]
+        except ModuleNotFoundError as error:
+            return [SuiteResult(name=job.name, error=str(error), fix=_INSTALL) for job in jobs]
         except Exception as error:  # noqa: BLE001 - a driver's surprise must not take the other suites with it
             text = f"{type(error).__name__}: {error}"
             return [SuiteResult(name=job.name, error=text, fix="Look at the data of this suite.") for job in jobs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,7 @@ def test_data_that_cannot_be_read_is_an_error_of_its_own_jobs_only(tmp_path: Pat
     [
         (UnreachableError("connection lost", where="db", next_step="Look."), "db: connection lost"),
         (RuntimeError("a driver's surprise"), "RuntimeError: a driver's surprise"),
+        (ModuleNotFoundError("No module named 'psycopg'"), "No module named 'psycopg'"),
     ],
 )
 def test_an_engine_that_breaks_is_an_error_and_is_closed(error: Exception, said: str) -> None:
@@ -135,20 +137,16 @@ def test_time_that_is_over_is_an_error(files: list[Path]) -> None:
     assert "not done within" in results["orders"].error
 
 
-def test_rows_without_positions_are_named_by_their_key() -> None:
-    asked: list[object] = []
-
-    class Unordered(CannedBatch):
-        ordered = False
-
-        def compute(self, metrics: Sequence[Metric]) -> Values:
-            asked.extend(metrics)
-            return super().compute(metrics)
-
-    batch = Unordered(columns=("id", "amount"))
-    batch.ordered = False
-    EngineRunner(open_batch=lambda *_: batch).run([job(POSITIVE, key=("id",), data="x://y")], timeout_s=60.0)
-    assert asked
+def test_rows_of_a_database_are_named_by_their_key(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute("CREATE TABLE orders (id INTEGER, amount REAL)")
+        connection.executemany("INSERT INTO orders VALUES (?, ?)", [(1, 2.5), (2, -3.25), (3, 0.0)])
+    connection.close()
+    asked = job(POSITIVE, UNIQUE, key=("id",), data=f"sqlite:///{tmp_path / 'shop.db'}", table="orders")
+    result = found(EngineRunner().run([asked], timeout_s=60.0))
+    assert [entry.success for entry in result.results] == [False, True]
+    assert result.results[0].examples == (Example(value=-3.25, row=None, key=(("id", 2),)),)
+    assert (result.row_count, result.file_rows, result.engine) == (3, (), "sqlite")
 
 
 def test_each_job_goes_to_the_runner_that_it_names() -> None:
