@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gates.quality.changes import concerned
 from gates.quality.evaluate import Batch, evaluate_suite
@@ -18,6 +19,9 @@ from headgate import process
 from headgate.clock import Clock
 from headgate.errors import ConfigError
 
+if TYPE_CHECKING:
+    from gates.quality.compare.gate import BaseComparison
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityCheck:
@@ -26,12 +30,14 @@ class QualityCheck:
     `build` is run before anything is checked, once for all checks that name the same command. `key` names the columns
     that identify a row in reports, where they are shown as they are; `reveal` those whose failing values may be shown.
     `timeout_s` counts for the build and for the suite, each. `paths` are globs of what the data is made from. `engine`
-    chooses the runner; limits are in mebibytes and bytes.
+    chooses the runner; limits are in mebibytes and bytes. `compare`: what `build` makes is compared with what it makes
+    at the base of the change; a check without a `suite` is only compared.
     """
 
     name: str
-    suite: str
     data: str
+    suite: str = ""
+    compare: BaseComparison | None = None
     build: tuple[str, ...] = ()
     timeout_s: float = 600.0
     key: tuple[str, ...] = ()
@@ -58,23 +64,32 @@ def run_quality(
     runner: SuiteRunner,
     clock: Clock,
     changed: Collection[str] | None = None,
+    base: str | None = None,
 ) -> Verdict:
     """The verdict `quality`: one node per check. What cannot be checked is an ERROR node with the next step.
 
     `changed` are the files of the change; checks whose `paths` it does not concern are SKIPPED. None: all are run.
+    `base` is the commit or branch that outputs are compared with (see `gates.quality.compare.base_version.find_base`).
     """
     started = clock.monotonic()
-    concerns = {check.name: concerned(check.paths, (check.suite, check.data), changed) for check in checks}
+    concerns = {check.name: concerned(check.paths, _own(check), changed) for check in checks}
     broken = _build([check for check in checks if concerns[check.name]], root)
     prepared = [
         (broken.get(check.build) or _prepare(check, root)) if concerns[check.name] else _unchanged(check, changed or ())
         for check in checks
     ]
     ready = [item for item in prepared if isinstance(item, _Ready)]
+    comparisons = _compare(
+        [check for check in checks if concerns[check.name] and check.build not in broken], root, base
+    )
     jobs = [_job(item, root) for item in ready if item.suite.expectations]
     results = runner.run(jobs, timeout_s=sum(item.check.timeout_s for item in ready)) if jobs else {}
     nodes = [
-        _judge(item, results, runner.name) if isinstance(item, _Ready) else replace(item, name=check.name)
+        _with_comparison(
+            check,
+            _judge(item, results, runner.name) if isinstance(item, _Ready) else item,
+            comparisons.get(check.name),
+        )
         for check, item in zip(checks, prepared, strict=True)
     ]
     nodes += _selection(concerns, changed)
@@ -88,12 +103,52 @@ def run_quality(
     )
 
 
+def _own(check: QualityCheck) -> tuple[str, ...]:
+    return (check.suite, check.data) if check.suite else (check.data,)
+
+
+def _compare(checks: Sequence[QualityCheck], root: Path, base: str | None) -> Mapping[str, Verdict]:
+    """Verdicts of those checks that are compared with the base, by name."""
+    if not any(check.compare for check in checks):
+        return {}
+    from gates.quality.compare.gate import ComparedCheck, compare_to_base
+
+    compared = [
+        ComparedCheck(
+            name=check.name,
+            data=check.data,
+            command=check.build,
+            comparison=check.compare,
+            reveal=(*check.key, *check.reveal),
+            timeout_s=check.timeout_s,
+            memory_limit_mb=check.memory_limit_mb,
+        )
+        for check in checks
+        if check.compare
+    ]
+    return compare_to_base(compared, root=root, revision=base)
+
+
+def _with_comparison(check: QualityCheck, node: Verdict | None, comparison: Verdict | None) -> Verdict:
+    """The verdict of a check: of its suite, of its comparison, or of both."""
+    if node is None:
+        missing = _cannot("neither a suite nor a comparison was run", "Name a suite, or set `compare`.")
+        return replace(comparison or missing, name=check.name)
+    if comparison is None:
+        return replace(node, name=check.name)
+    parts = (*(node.children or (replace(node, name="suite"),)), comparison)
+    whole = group(check.name, parts)
+    return replace(whole, message=f"{node.message}; compare: {comparison.message}", location=node.location)
+
+
 def _summary(nodes: Sequence[Verdict]) -> str:
     run = [node for node in nodes if node.outcome is not Outcome.SKIPPED and node.rule != _SELECTION]
     leaves = [leaf for node in run for leaf in node.leaves()]
     bad = sum(leaf.outcome is not Outcome.PASS for leaf in leaves)
-    text = f"{len(leaves)} checks on {len(run)} tables"
     skipped = sum(node.outcome is Outcome.SKIPPED for node in nodes)
+    if skipped and not run:
+        return f"nothing to check: the change concerns none of {skipped} tables"
+    text = f"{len(leaves)} checks on {len(run)} tables"
     after = f"; {skipped} tables unchanged, not checked" if skipped else ""
     return (f"{bad} of {text} did not pass" if bad else f"{text} passed") + after
 
@@ -106,7 +161,7 @@ def _unchanged(check: QualityCheck, changed: Collection[str]) -> Verdict:
         name=check.name,
         outcome=Outcome.SKIPPED,
         message=f"unchanged, not checked: none of the {len(changed)} changed files is its suite, its data or in its paths",
-        location=Location(path=check.suite),
+        location=Location(path=check.suite) if check.suite else None,
         rule="unchanged",
     )
 
@@ -143,8 +198,10 @@ def _build(checks: Sequence[QualityCheck], root: Path) -> dict[tuple[str, ...], 
     return broken
 
 
-def _prepare(check: QualityCheck, root: Path) -> _Ready | Verdict:
-    """Read the suite and find the data. A problem is a verdict: the other checks still run."""
+def _prepare(check: QualityCheck, root: Path) -> _Ready | Verdict | None:
+    """Read the suite and find the data. A problem is a verdict: the other checks still run. None without a suite."""
+    if not check.suite:
+        return None
     place = Location(path=check.suite)
     try:
         suite = parse_suite((root / check.suite).read_bytes(), check.suite)

@@ -151,6 +151,7 @@ def test_a_change_that_concerns_no_check_passes_as_such(root: Path) -> None:
         [check(paths=("lib",))], root=root, runner=CannedRunner(), clock=SystemClock(), changed={"README.md"}
     )
     assert (verdict.outcome, verdict.children[-1].message) == (Outcome.PASS, "1 changed files concern 0 of 1 checks")
+    assert verdict.message == "nothing to check: the change concerns none of 1 tables"
 
 
 @pytest.mark.parametrize("changed", [None, {"s.json"}, {"data/a.csv"}, {"lib/x.py"}])
