@@ -13,7 +13,7 @@ import numpy as np
 from deployments.analysis.judge import odds as bets
 from deployments.analysis.judge import ratio as rules
 from deployments.analysis.judge.tables import _BOOST
-from deployments.analysis.judge.wealth import _FIRST
+from deployments.analysis.judge.wealth import _FIRST, _PACE
 
 Array = np.ndarray
 _LOG_FACTORIALS = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, 200_001)))])
@@ -75,7 +75,7 @@ class VectorJudge:
 
     def _settle(self, at: Array, log_e: Array, grown: Array, k: Array) -> None:
         before = self.bet_on[at]
-        kept = np.sqrt((before + _FIRST) / (before + k + _FIRST))[:, None]
+        kept = (((before + _FIRST) / (before + k + _FIRST)) ** _PACE)[:, None]
         self.harm_parts[at] = grown / grown.sum(1, keepdims=True) * kept + (1.0 - kept) * np.array(bets.PRIOR)
         self.harm[at] = log_e
         self.bet_on[at] += k

@@ -1,15 +1,15 @@
 """Bets on harm: by what factor the odds of a bad event in the canary are above what is tolerated. Pure.
 
-Fixed factors, chosen so that the time to an abort is short from 1.5 to 30 times rather than best at any one, and one
-that is learned from the intervals before: it finds the regressions that lie between or below.
+Fixed factors, chosen so that the time to an abort is short from 1.5 to 12 times rather than best at any one, and one
+that is learned from the intervals before: it finds the regressions that lie between, below or beyond.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-FIXED = (1.4, 2.2, 4.0, 10.0, 30.0)
-PRIOR = (0.10, 0.27, 0.24, 0.19, 0.06, 0.10, 0.04)  # for the fixed factors, the learned one, and cash
+FIXED = (1.1, 1.5, 2.5, 5.0, 12.0)
+PRIOR = (0.05, 0.11, 0.31, 0.28, 0.17, 0.05, 0.03)  # for the fixed factors, the learned one, and cash
 MOST = 100  # powers are kept up to here
 _LEAST, _GREATEST = 1.02, 50.0
 _ENOUGH = 10.0  # bad events that are seen before the learned factor is more than 1

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _FIRST = 100.0  # events after which sharing out slows down
+_PACE = 0.25  # after n events about this part of 1/n is shared out: it costs a quarter of the logarithm of n in all
 
 
 class Wealth(NamedTuple):
@@ -48,7 +49,7 @@ def settle(wealth: Wealth, log_e: float, grown: Sequence[float], prior: tuple[fl
     before, total = wealth.events, sum(grown)
     if not events:
         return Wealth(log_e, tuple([part / total for part in grown]), before)
-    kept = math.sqrt((before + _FIRST) / (before + events + _FIRST))
+    kept = ((before + _FIRST) / (before + events + _FIRST)) ** _PACE
     fresh, scale = 1.0 - kept, kept / total
     parts = [part * scale + fresh * first for part, first in zip(grown, prior, strict=True)]
     return Wealth(log_e, tuple(parts), before + events)
