@@ -93,6 +93,15 @@ def fetch_changed(root: Path, environ: Mapping[str, str]) -> frozenset[str] | No
     return frozenset(name for name in out.split("\0") if name)
 
 
+def base_revision(environ: Mapping[str, str]) -> str | None:
+    """What a merge request is compared with, as GitLab says: the commit it branched off, else its target branch."""
+    base = environ.get("CI_MERGE_REQUEST_DIFF_BASE_SHA", "")
+    if is_sha(base):
+        return base
+    target = environ.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "")
+    return f"origin/{target}" if target else None
+
+
 def _committed_at(git: Git, sha: str) -> datetime | None:
     """Committer date; None for a commit that this clone does not hold."""
     done = git.call("show", "--no-patch", "--format=%cI", sha)

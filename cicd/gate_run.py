@@ -18,7 +18,8 @@ from gates.verdict import Outcome, Verdict, group
 from headgate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cicd.config.model import Config, GatesConfig
+    from cicd.config.model import Config, GatesConfig, QualityGateConfig
+    from gates.quality.compare.gate import BaseComparison
     from gates.quality.runner import SuiteRunner
     from headgate.clock import Clock
 
@@ -82,7 +83,7 @@ def _quality(gates: GatesConfig, root: Path, clock: Clock, runner: SuiteRunner |
     import os
 
     from cicd.config.load import FILE_NAME
-    from cicd.gate_context import fetch_changed
+    from cicd.gate_context import base_revision, fetch_changed
     from gates.quality.engine_runner import ChosenRunner, EngineRunner
     from gates.quality.gate import QualityCheck, run_quality
     from gates.quality.reference import ReferenceRunner
@@ -90,8 +91,9 @@ def _quality(gates: GatesConfig, root: Path, clock: Clock, runner: SuiteRunner |
     checks = [
         QualityCheck(
             name=check.name,
-            suite=check.suite,
+            suite=check.suite or "",
             data=check.data,
+            compare=_comparison(check),
             build=check.build,
             timeout_s=check.timeout_s,
             key=check.key,
@@ -108,7 +110,32 @@ def _quality(gates: GatesConfig, root: Path, clock: Clock, runner: SuiteRunner |
     ]
     chosen = runner or ChosenRunner(runners={"headgate": EngineRunner(), "great_expectations": ReferenceRunner()})
     changed = fetch_changed(root, os.environ) if any(check.paths for check in checks) else None
-    return run_quality(checks, root=root, runner=chosen, clock=clock, changed=changed)
+    base = base_revision(os.environ)
+    return run_quality(checks, root=root, runner=chosen, clock=clock, changed=changed, base=base)
+
+
+def _comparison(check: QualityGateConfig) -> BaseComparison | None:
+    from gates.quality.compare.decide import Policy
+    from gates.quality.compare.gate import BaseComparison
+    from gates.quality.compare.model import Question
+
+    if check.compare is None:
+        return None
+    return BaseComparison(
+        inputs=check.inputs,
+        allow_new=check.allow_new,
+        question=Question(key=check.key, segment=check.segment, ignore=check.ignore, tolerance=check.tolerance),
+        policy=Policy(
+            max_changed_ratio=check.max_changed_ratio,
+            max_lost_ratio=check.max_lost_ratio,
+            max_added_ratio=check.max_added_ratio,
+            max_duplicated_ratio=check.max_duplicated_ratio,
+            max_shift=check.max_shift,
+            max_segment_ratio=check.max_segment_ratio,
+            schema_changes=check.schema_changes,
+            allow_empty=check.allow_empty,
+        ),
+    )
 
 
 def _dags(gates: GatesConfig, root: Path, clock: Clock, runner: SuiteRunner | None) -> Verdict:  # noqa: ARG001 - one signature

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from cicd.cli.context import emit, output_option
+from cicd.cli.quality import Size
 
 _RATIO = click.FloatRange(min=0.0)
 
@@ -31,11 +32,11 @@ _RATIO = click.FloatRange(min=0.0)
 @click.option("--max-shift", type=_RATIO, help="Population stability index of any column.  [default: not judged]")
 @click.option("--max-segment-ratio", type=_RATIO, help="Change of rows or sums in any segment.  [default: not judged]")
 @click.option(
-    "--schema",
-    type=click.Choice(["exact", "compatible", "any"]),
-    default="exact",
+    "--schema-changes",
+    type=click.Choice(["none", "compatible", "any"]),
+    default="none",
     show_default=True,
-    help="Which differences of columns pass; compatible: new columns and wider types.",
+    help="Which changes of columns pass; compatible: new columns and wider types.",
 )
 @click.option(
     "--tolerance", type=_RATIO, default=0.0, show_default=True, help="Relative difference of floats that is none."
@@ -44,9 +45,12 @@ _RATIO = click.FloatRange(min=0.0)
 @click.option("--base-table", metavar="NAME", help="Table of BASE.")
 @click.option("--head-table", metavar="NAME", help="Table of HEAD.")
 @click.option("--allow-empty", is_flag=True, help="Two sides without rows are equal.")
+@click.option("--memory-limit", type=Size(), default="4GB", show_default=True, help="Memory before it spills to disk.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the engine.  [default: one a core]")
 @click.option(
-    "--memory-limit-mb", type=click.IntRange(min=64), default=2048, show_default=True, help="Spill above this."
-)
+    "--timeout", type=click.FloatRange(min=0, min_open=True), default=1800.0, show_default=True,
+    metavar="SECONDS", help="End a query after this.",
+)  # fmt: skip
 @output_option()
 def compare(
     base: str,
@@ -61,13 +65,15 @@ def compare(
     max_duplicated_ratio: float,
     max_shift: float | None,
     max_segment_ratio: float | None,
-    schema: str,
+    schema_changes: str,
     tolerance: float,
     table: str | None,
     base_table: str | None,
     head_table: str | None,
     allow_empty: bool,
-    memory_limit_mb: int,
+    memory_limit: int,
+    threads: int | None,
+    timeout: float,
     output: str,
 ) -> int:
     """Compare two versions of a table: BASE against HEAD.
@@ -85,14 +91,16 @@ def compare(
     from gates.quality.compare.render import render_comparison, to_data
     from gates.quality.compare.source import Side
     from gates.quality.engines.open import Limits
+    from headgate.interrupts import stop_signals
 
     shown = (*_split(keys), *_split(reveal), *([segment] if segment else []))
-    comparison = fetch_comparison(
-        Side(data=base, table=base_table or table),
-        Side(data=head, table=head_table or table),
-        Question(key=_split(keys), segment=segment, ignore=_split(ignore), tolerance=tolerance),
-        Limits(memory_limit_mb=memory_limit_mb),
-    )
+    with stop_signals():
+        comparison = fetch_comparison(
+            Side(data=base, table=base_table or table),
+            Side(data=head, table=head_table or table),
+            Question(key=_split(keys), segment=segment, ignore=_split(ignore), tolerance=tolerance),
+            Limits(memory_limit_mb=max(1, memory_limit // 2**20), threads=threads, statement_timeout_s=timeout),
+        )
     policy = Policy(
         max_changed_ratio=max_changed_ratio,
         max_lost_ratio=max_lost_ratio,
@@ -100,7 +108,7 @@ def compare(
         max_duplicated_ratio=max_duplicated_ratio,
         max_shift=max_shift,
         max_segment_ratio=max_segment_ratio,
-        schema=schema,  # type: ignore[arg-type]  # one of the three choices
+        schema_changes=schema_changes,  # type: ignore[arg-type]  # one of the three choices
         allow_empty=allow_empty,
     )
     verdict = evaluate_comparison(comparison, policy, reveal=shown)

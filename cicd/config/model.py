@@ -37,11 +37,11 @@ class UnitGateConfig(Section):
 
 
 class QualityGateConfig(Section):
-    """One Great Expectations suite on one batch of data."""
+    """One Great Expectations suite on one batch of data, or a comparison of that data with the base's, or both."""
 
     name: Name
     """Stable name of the check in reports."""
-    suite: str
+    suite: str | None = None
     """Path of the Great Expectations 1.x suite (JSON), relative to the repository root."""
     data: str
     """Path or glob of the data files (Parquet, CSV, JSON lines), relative to the repository root; or a database's URL."""
@@ -65,6 +65,61 @@ class QualityGateConfig(Section):
     """Bytes a query may read where the engine can say so beforehand (BigQuery); a dearer one is not run."""
     timeout_s: float = Field(default=600.0, gt=0)
     """After this the check is ended and is ERROR."""
+    compare: Literal["base"] | None = None
+    """`base`: `data` as `build` makes it is compared with what the build of the base commit makes of the same input."""
+    inputs: tuple[str, ...] = ()
+    """Files and folders that the build reads and Git does not hold; the base's build gets copies of them."""
+    allow_new: bool = False
+    """Whether the base may have no such data, as with a table that is new; by default nothing is known then."""
+    max_changed_ratio: float = Field(default=0.0, ge=0, le=1)
+    """Share of the keys on both sides whose rows may differ. Matched by `key`, else by a column unique on both sides."""
+    max_lost_ratio: float = Field(default=0.0, ge=0, le=1)
+    """Keys that may be in the base only, relative to the base's keys."""
+    max_added_ratio: float = Field(default=0.0, ge=0)
+    """Keys that may be in head only, relative to the base's keys."""
+    max_duplicated_ratio: float = Field(default=0.0, ge=0, le=1)
+    """Share of head's rows that may share their key with another row; as many as in the base always may."""
+    max_shift: float | None = Field(default=None, ge=0)
+    """Largest population stability index of any column; 0.25 is commonly called a major shift. Not judged by default."""
+    segment: str | None = None
+    """Column whose values divide the rows for aggregates; its values are shown."""
+    max_segment_ratio: float | None = Field(default=None, ge=0)
+    """Largest relative change of rows or of a sum in any segment. Not judged by default."""
+    schema_changes: Literal["none", "compatible", "any"] = "none"
+    """Which changes of columns pass; `compatible`: new columns and wider types."""
+    ignore: tuple[str, ...] = ()
+    """Columns left out of the comparison, such as a time of loading."""
+    tolerance: float = Field(default=0.0, ge=0, lt=1)
+    """Relative difference of floating-point numbers that is none."""
+
+    @model_validator(mode="after")
+    def _something(self) -> QualityGateConfig:
+        if self.suite is None and self.compare is None:
+            raise ValueError("name a suite, or set compare: base")
+        if self.compare is not None and not self.build:
+            raise ValueError("compare: base needs a build, the command that makes the data at head and at the base")
+        if self.compare is not None and "://" in self.data:
+            raise ValueError("compare: base compares files; data is a database here")
+        alone = sorted(_COMPARING & self.model_fields_set) if self.compare is None else []
+        if alone:
+            raise ValueError(f"{', '.join(alone)}: only with compare: base")
+        return self
+
+
+_COMPARING = {
+    "inputs",
+    "allow_new",
+    "max_changed_ratio",
+    "max_lost_ratio",
+    "max_added_ratio",
+    "max_duplicated_ratio",
+    "max_shift",
+    "segment",
+    "max_segment_ratio",
+    "schema_changes",
+    "ignore",
+    "tolerance",
+}
 
 
 class DagGateConfig(Section):

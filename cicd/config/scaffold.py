@@ -122,7 +122,7 @@ def _gates(detected: Detected) -> list[str]:
             "  # Add `build: [python, -m, pipelines.build]` to checks whose data must be built first.\n  quality:\n"
         )
         for check in gates.quality:
-            parts.append(f"    - name: {quote(check.name)}\n      suite: {quote(check.suite)}\n")
+            parts.append(f"    - name: {quote(check.name)}\n      suite: {quote(check.suite or '')}\n")
             parts.append(f"      data: {quote(check.data)}\n")
     else:
         parts.append(_NO_QUALITY)

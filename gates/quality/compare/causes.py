@@ -286,8 +286,8 @@ def _other_row(change: ColumnChange) -> _Found | None:
 
 
 def example_text(example: Example, reveal: Collection[str]) -> str:
-    """One example on one line: its key as it is, other values masked unless revealed."""
-    key = ", ".join(f"{name}={shown(value, (name,), (name,))}" for name, value in example.key)
+    """One example on one line; values are masked unless revealed, those of the key too."""
+    key = ", ".join(f"{name}={shown(value, (name,), reveal)}" for name, value in example.key)
     cells = ", ".join(_cell_text(example, index, reveal) for index in range(min(len(example.cells), 4)))
     return f"{example.what} {f'({key})' if key else 'row'}{f': {cells}' if cells else ''}"
 

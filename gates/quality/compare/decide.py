@@ -21,8 +21,8 @@ class Policy:
     `max_changed_ratio`: keys on both sides whose rows differ, of the keys on both sides. `max_lost_ratio` and
     `max_added_ratio`: keys on one side only, of base's keys. `max_duplicated_ratio`: rows that share their key with
     another row, of head's rows, where they are more than in base. `max_shift`: population stability index of any
-    column. `max_segment_ratio`: relative change of rows or of any sum in a segment. `schema`: `exact` nothing may
-    differ, `compatible` columns may be added and types widened, `any`. `allow_empty`: two empty sides are equal.
+    column. `max_segment_ratio`: relative change of rows or of any sum in a segment. `schema_changes`: `none`, `compatible`
+    (columns may be added and types widened), `any`. `allow_empty`: two empty sides are equal.
     """
 
     max_changed_ratio: float = 0.0
@@ -31,7 +31,7 @@ class Policy:
     max_duplicated_ratio: float = 0.0
     max_shift: float | None = None
     max_segment_ratio: float | None = None
-    schema: Literal["exact", "compatible", "any"] = "exact"
+    schema_changes: Literal["none", "compatible", "any"] = "none"
     allow_empty: bool = False
 
 
@@ -87,7 +87,7 @@ def _schema(comparison: Comparison, policy: Policy, causes: tuple[Cause, ...]) -
     bad += [f"{item.name} is {item.head}, was {item.base}" for item in schema.retyped if not item.widened]
     mild = [f"{column.name} ({column.native}) is new" for column in schema.added]
     mild += [f"{item.name} is {item.head}, was {item.base}" for item in schema.retyped if item.widened]
-    blocking = {"exact": bad + mild, "compatible": bad, "any": []}[policy.schema]
+    blocking = {"none": bad + mild, "compatible": bad, "any": []}[policy.schema_changes]
     if not comparison.columns:
         outcome, message = Outcome.INCONCLUSIVE, "no column is on both sides"
     elif blocking:
@@ -105,7 +105,7 @@ def _schema(comparison: Comparison, policy: Policy, causes: tuple[Cause, ...]) -
         message=message,
         rule="schema",
         details=tuple(renamed) if outcome is not Outcome.PASS else (),
-        fix="" if outcome is Outcome.PASS else "Tell those who read the table, or allow it with `schema`.",
+        fix="" if outcome is Outcome.PASS else "Tell those who read the table, or allow it with `schema_changes`.",
     )
 
 

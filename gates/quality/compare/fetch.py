@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gates.quality.compare import sql
+from gates.quality.compare.attended import attended
 from gates.quality.compare.columns import Pair, Pairing, pair_columns, rename_pair
 from gates.quality.compare.deltas import fetch_change
 from gates.quality.compare.looking import fetch_examples, fetch_traits
@@ -14,15 +15,15 @@ from gates.quality.compare.matching import Matched, match_keys, match_rows
 from gates.quality.compare.model import Comparison, Question, Renamed, SchemaDifference
 from gates.quality.compare.seen import Asked, Layout, fetch_seen
 from gates.quality.compare.shifts import fetch_segments, fetch_shift
-from gates.quality.compare.source import Opened, Side, identifier, open_side
+from gates.quality.compare.source import Opened, Side, identifier, open_sides
 from gates.quality.engines.base import QueryFailedError
-from gates.quality.engines.duckdb import DuckConnection
+from gates.quality.engines.duck_connection import DuckConnection
 from gates.quality.engines.open import Limits
 from gates.quality.metrics import Column, Kind
 from headgate.errors import ConfigError, ServerFaultError
 
-MEMORY_LIMIT_MB = 2048
-"""Above this, work goes to a temporary folder."""
+MEMORY_LIMIT_MB = 4096
+"""Of the whole process; above it, work goes to a temporary folder. DuckDB gets a little more than half of it."""
 _MAX_RENAMES = 24
 
 
@@ -32,13 +33,9 @@ def fetch_comparison(base: Side, head: Side, question: Question, limits: Limits 
     Raises `ConfigError` for what does not exist (a file, a table, a column asked for), `ServerFaultError` for data that
     cannot be read to its end. What is read is left as it is; temporary files are gone afterwards.
     """
-    limits = limits or Limits(memory_limit_mb=MEMORY_LIMIT_MB)
-    connection = DuckConnection(limits)
+    connection = DuckConnection(limits or Limits(memory_limit_mb=MEMORY_LIMIT_MB))
     try:
-        for setting in ("TimeZone = 'UTC'", "preserve_insertion_order = false"):
-            connection.execute(f"SET {setting}")
-        opened = (open_side(connection, base, "base"), open_side(connection, head, "head"))
-        return _compare(Asked(connection), opened, question)
+        return attended(connection, lambda: _opened_and_compared(connection, base, head, question))
     except QueryFailedError as error:
         raise ServerFaultError(
             "the comparison broke off",
@@ -47,6 +44,12 @@ def fetch_comparison(base: Side, head: Side, question: Question, limits: Limits 
         ) from error
     finally:
         connection.close()
+
+
+def _opened_and_compared(connection: DuckConnection, base: Side, head: Side, question: Question) -> Comparison:
+    for setting in ("TimeZone = 'UTC'", "preserve_insertion_order = false"):
+        connection.execute(f"SET {setting}")
+    return _compare(Asked(connection), open_sides(connection, base, head), question)
 
 
 def _compare(asked: Asked, opened: tuple[Opened, Opened], question: Question) -> Comparison:
@@ -122,11 +125,7 @@ def _make_views(
         selected += [f"{_value(pair, side)} AS k{i}" for i, pair in enumerate(key)]
         selected += [f"{_value(pair, side)} AS c{i}" for i, pair in enumerate(columns)]
         selected += [f"{_value(pair, side)} AS x{i}" for i, pair in enumerate(renames)]
-        types = {(pair.base if side == "base" else pair.head).name: pair.cast for pair in pairing.pairs if pair.cast}
-        guessed = {name: cast for name, cast in types.items() if name in opening.schema.guessed}
-        asked.rows(
-            f"CREATE OR REPLACE TEMP VIEW {side} AS SELECT {', '.join(selected)} FROM {opening.relation(guessed)}"
-        )
+        asked.rows(f"CREATE OR REPLACE TEMP VIEW {side} AS SELECT {', '.join(selected)} FROM {opening.relation}")
     return Layout(keys=key, columns=columns, renames=tuple(renames), tolerance=question.tolerance)
 
 

@@ -150,7 +150,7 @@ def _example(example: Example, reveal: Collection[str]) -> dict[str, Any]:
     sides = {"lost": ("base",), "added": ("head",)}.get(example.what, ("base", "head"))
     return {
         "what": example.what,
-        "key": {name: shown(value, (name,), (name,)) for name, value in example.key},
+        "key": {name: shown(value, (name,), reveal) for name, value in example.key},
         "values": {
             cell.column: {side: shown(getattr(cell, side), (cell.column,), reveal) for side in sides}
             for cell in example.cells

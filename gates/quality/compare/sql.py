@@ -126,11 +126,13 @@ def join(
     differs = [flag for found in flags[: len(carried)] for flag in found]
     same = same_keys(count, "b", "h") if nulls else " AND ".join(f"b.k{index} = h.k{index}" for index in range(count))
     inner = [f"coalesce(b.k{index}, h.k{index}) AS k{index}" for index in range(count)]
-    inner.append("CASE WHEN b.m IS NULL THEN 2 WHEN h.m IS NULL THEN 1 ELSE 0 END::UTINYINT AS s")
+    # A hash is never null, so it says at no cost whether there is a row; a constant would be one more column to carry.
+    there = "v0" if carried and carried[0].form != "near" else "m"
+    inner.append(f"CASE WHEN b.{there} IS NULL THEN 2 WHEN h.{there} IS NULL THEN 1 ELSE 0 END::UTINYINT AS s")
     masks = f"CASE WHEN s = 0 AND ({' OR '.join(differs) or 'false'}) THEN {_bits(differs)} ELSE 0 END AS mask"
     if renames:
         masks += f", CASE WHEN s = 0 THEN {_bits([f'NOT ({flag})' for flag in flags[-1]])} ELSE 0 END AS equal"
-    read = ", ".join(["m", *keys(count), *selected])
+    read = ", ".join([*(["m"] if there == "m" else []), *keys(count), *selected])
     return (
         f"SELECT {hashed(keys(count))} AS hk, s, {masks} FROM (SELECT {', '.join([*inner, *compared])} FROM "
         f"(SELECT {read} FROM {sides[0]}) AS b FULL JOIN (SELECT {read} FROM {sides[1]}) AS h ON {same})"

@@ -1,0 +1,39 @@
+"""DuckDB works in C and does not notice Ctrl-C: it works in a thread of its own, and is interrupted from here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from gates.quality.engines.duck_connection import DuckConnection
+
+GRACE_S = 5.0
+"""How long an engine that was told to stop may take to do so."""
+
+T = TypeVar("T")
+
+
+def attended(connection: DuckConnection, work: Callable[[], T]) -> T:
+    """What `work` returns or raises. When a signal raises here, the connection's query is interrupted first."""
+    box: dict[str, Any] = {}
+
+    def run() -> None:
+        try:
+            box["value"] = work()
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            box["error"] = error
+
+    thread = threading.Thread(target=run, daemon=True, name="headgate-compare")
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.2)
+    except BaseException:
+        connection.interrupt()
+        thread.join(GRACE_S)
+        raise
+    if "error" in box:
+        raise box["error"]
+    value: T = box["value"]
+    return value
