@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -183,7 +184,9 @@ def connect(url: DatabaseUrl, limits: Limits) -> DbApiConnection:
     if url.password:
         settings["password"] = url.password.reveal()
     try:
-        raw = snowflake_connect(**settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on defaults that a later version will have
+            raw = snowflake_connect(**settings)
     except Exception as error:
         found = translate(error, url.shown)
         raise (found if isinstance(found, HeadgateError) else ConfigError(str(found), where=url.shown)) from error

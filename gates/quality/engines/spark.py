@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Timer
@@ -40,7 +40,14 @@ _KINDS = {
     "void": Kind.NULL,
 }
 _DAY = r"^\s*\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?\s*$"
-_LOGGING = "rootLogger.level = off\n"
+_LOGGING = """
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+rootLogger.level = off
+rootLogger.appenderRef.console.ref = console
+"""
+"""An appender, though nothing is logged: without one Spark takes its own configuration."""
 
 
 def _tried(value: exp.Expression, kind: str) -> exp.Expression:
@@ -181,25 +188,23 @@ def open_batch(data: str, table: str | None, limits: Limits) -> SparkBatch:
     files = find_files([path]) if path.strip("/") and not table else None
     parts = () if files else parse_table(table, parts=3, example="orders, or database.orders")
     connection = connect(master, limits)
+    where = f"{data}{f', table {table}' if table else ''}"
     try:
         source = _table_source(parts) if files is None else _file_source(connection, files)
-        batch = SparkBatch(connection, SparkDialect(), source, where=f"{data}{f', table {table}' if table else ''}")
-        _readable(batch)
-    except BaseException:
+        batch = SparkBatch(connection, SparkDialect(), source, where=where)
+        batch.schema()  # at once: a table that is not there, a file that is none
+    except ConfigError:
         connection.close()
         raise
-    return batch
-
-
-def _readable(batch: SparkBatch) -> None:
-    """Look at the columns at once: a table that is not there, a file that is none."""
-    try:
-        batch.schema()
     except Exception as error:
+        connection.close()
         found = translate(error)
         if isinstance(found, QueryFailedError):
-            raise ConfigError(f"cannot be read: {found}", where=batch.where, next_step="Check its name.") from error
+            raise ConfigError(f"cannot be read: {found}", where=where, next_step="Check its name.") from error
+        if found is error:
+            raise
         raise found from error
+    return batch
 
 
 def _table_source(parts: tuple[str, ...]) -> Source:
@@ -212,14 +217,14 @@ def _table_source(parts: tuple[str, ...]) -> Source:
 
 def _file_source(connection: SparkConnection, files: FileSet) -> Source:
     """The files as a view of the session; other names are other files."""
-    read(connection.session, files).createOrReplaceTempView(BATCH)
+    _view(connection.session, files, BATCH)
     views: dict[str, str] = {}
 
     def other(name: str) -> exp.Expression:
         if name not in views:
             view = f"headgate_other_{len(views)}"
             try:
-                read(connection.session, find_files([name])).createOrReplaceTempView(view)
+                _view(connection.session, find_files([name]), view)
             except Exception as error:
                 found = error if isinstance(error, ConfigError) else translate(error)
                 raise QueryFailedError(str(found)) from error
@@ -229,16 +234,37 @@ def _file_source(connection: SparkConnection, files: FileSet) -> Source:
     return Source(table=table_expression((BATCH,), BATCH), other=other)
 
 
+def _view(session: Any, files: FileSet, name: str) -> None:
+    """The files under a name; with upper and lower case apart where that makes a difference."""
+    try:
+        frame = read(session, files)
+    except Exception as error:
+        if "COLUMN_ALREADY_EXISTS" not in str(error):
+            raise
+        session.conf.set("spark.sql.caseSensitive", "true")
+        frame = read(session, files)
+    frame.createOrReplaceTempView(name)
+
+
 def read(session: Any, files: FileSet) -> Any:
     """The files as a frame, types as the files have them; of CSV and JSON as Spark infers them from all rows."""
     paths = [_escaped(path) for path in files.paths]
     reader = session.read
+    if files.hive:
+        reader = reader.option("basePath", _above_partitions(files.paths))
     if files.format == "parquet":
         return reader.parquet(*paths)
     if files.format == "csv":
         tabs = all(".tsv" in Path(path).name for path in files.paths)
         return reader.options(header=True, inferSchema=True, escape='"', sep="\t" if tabs else ",").csv(paths)
     return reader.json(paths)
+
+
+def _above_partitions(paths: Sequence[str]) -> str:
+    """The folder in which the first `name=value` folder is; its partitions are columns."""
+    parts = Path(paths[0]).absolute().parts
+    first = next((at for at, part in enumerate(parts[:-1]) if "=" in part), len(parts) - 1)
+    return str(Path(*parts[:first]))
 
 
 def _escaped(path: str) -> str:
@@ -253,14 +279,14 @@ def connect(master: str, limits: Limits) -> SparkConnection:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pyspark warns about versions of pandas that nothing here uses
             from pyspark.sql import SparkSession
+
+            running = SparkSession.getActiveSession()
+            context = running or _begin(SparkSession.builder, master, limits, undo)
+            session = context.newSession()
+            for name, value in _SESSION.items():
+                session.conf.set(name, value)
     except ImportError as error:
         raise client("pyspark", "spark") from error
-    try:
-        running = SparkSession.getActiveSession()
-        context = running or _begin(SparkSession.builder, master, limits, undo)
-        session = context.newSession()
-        for name, value in _SESSION.items():
-            session.conf.set(name, value)
     except Exception as error:
         undo.close()
         if "JAVA_GATEWAY_EXITED" in str(error) or isinstance(error, FileNotFoundError):
@@ -277,7 +303,6 @@ _SESSION = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.variable.substitute": "false",  # ${env:...} in a text stays a text
     "spark.sql.ansi.enabled": "true",
-    "spark.sql.parser.escapedStringLiterals": "false",
     "spark.sql.parser.quotedRegexColumnNames": "false",
 }
 
@@ -312,6 +337,7 @@ def _begin(builder: Any, master: str, limits: Limits, undo: ExitStack) -> Any:
         made = made.config(name, value)
     session = made.getOrCreate()
     undo.callback(_ended(session))
+    session.sparkContext.setLogLevel("OFF")
     return session
 
 
