@@ -217,6 +217,9 @@ SELECT PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY "n"), PERCENTILE_CONT(0.25) W
 -- median of decimals
 SELECT PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY "price") FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("price") IS NULL;
 
+-- nearest
+SELECT headgate_rank, headgate_count, headgate_value FROM (SELECT "n" AS headgate_value, ROW_NUMBER() OVER (ORDER BY "n" NULLS FIRST) AS headgate_rank, COUNT(*) OVER () AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL) AS t WHERE headgate_rank BETWEEN 0.1 * headgate_count - 2 AND 0.1 * headgate_count + 2 OR headgate_rank BETWEEN 0.3 * headgate_count - 2 AND 0.3 * headgate_count + 2 OR headgate_rank BETWEEN 0.625 * headgate_count - 2 AND 0.625 * headgate_count + 2 OR headgate_rank BETWEEN 1.0 * headgate_count - 2 AND 1.0 * headgate_count + 2;
+
 -- quantiles of none
 SELECT PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY "n") FROM "shop"."public"."orders" AS headgate_batch WHERE "n" = 0 AND NOT ("n") IS NULL;
 

@@ -255,6 +255,7 @@ CASES: tuple[tuple[str, Metric, Any], ...] = (
     ("median", Quantiles(argument=n, probabilities=(0.5,), method="continuous"), (2,)),
     ("median of four", Quantiles(argument=n, probabilities=(0.5, 0.25), method="continuous", where=than(exp.GT, n, 1)), (3.5, 2)),
     ("median of decimals", Quantiles(argument=price, probabilities=(0.5,), method="continuous"), (2.2,)),
+    ("nearest", Quantiles(argument=n, probabilities=(0.1, 0.3, 0.625, 1), method="nearest"), (1, 2, 2, 7)),
     ("quantiles of none", Quantiles(argument=n, probabilities=(0.5,), where=than(exp.EQ, n, 0)), ()),
 )  # fmt: skip
 
