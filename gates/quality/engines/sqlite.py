@@ -21,10 +21,10 @@ from sqlglot.dialects.sqlite import SQLite
 
 from gates.quality.engines.base import QueryFailedError
 from gates.quality.engines.database import DatabaseBatch, DbApiConnection, TypedDialect, function, table_source
-from gates.quality.engines.open import Limits
+from gates.quality.engines.open import Limits, file_of
 from gates.quality.engines.sqlite_functions import Functions
 from gates.quality.engines.url import parse_table
-from gates.quality.metrics import Aggregate, Column, Kind
+from gates.quality.metrics import Aggregate, Column, Kind, Metric, Quantiles, ValueCounts, Values
 from gates.quality.sql import Lowering, within
 from headgate.errors import ConfigError, RemoteTimeoutError, TransportError
 
@@ -116,6 +116,22 @@ class SqliteBatch(DatabaseBatch):
         super().__init__(connection, SqliteDialect(), table_source(parts), where=where)
         self._parts = parts
 
+    def compute(self, metrics: Sequence[Metric]) -> Values:
+        """Values as everywhere: what SQLite keeps as text is a date or a time where the column is one."""
+        return {metric: self._moments(metric, value) for metric, value in super().compute(metrics).items()}
+
+    def _moments(self, metric: Metric, value: Any) -> Any:
+        if not isinstance(metric, Aggregate | ValueCounts | Quantiles):
+            return value
+        kind = self.dialect.kind(metric.argument)
+        if kind not in (Kind.DATE, Kind.TIMESTAMP) or not isinstance(value, str | tuple):
+            return value
+        if isinstance(value, str):
+            return _moment(value, kind)
+        if isinstance(metric, ValueCounts):
+            return tuple((_moment(item, kind), count) for item, count in value)
+        return tuple(_moment(item, kind) for item in value)
+
     def read_columns(self) -> Iterable[Column]:
         schema, name = (*self._parts[:-1], "")[0] or "main", self._parts[-1]
         literal = exp.Literal.string(name).sql("sqlite")
@@ -151,6 +167,17 @@ _BY_NAME = (
 )
 
 
+def _moment(value: Any, kind: Kind) -> Any:
+    """The time that a text in ISO form means; any other value, and a time where only a day should be, as it is."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return value
+    if kind is Kind.DATE:
+        return moment.date() if len(value) == len("2024-01-31") else value
+    return moment
+
+
 def kind_of(native: str) -> Kind:
     """The kind of a declared type; NULL where none is declared."""
     if not native:
@@ -160,7 +187,7 @@ def kind_of(native: str) -> Kind:
 
 def open_batch(data: str, table: str | None, limits: Limits) -> SqliteBatch:
     """`sqlite:///relative/path.db` or `sqlite:////absolute/path.db`; see `gates.quality.engines.open`."""
-    path = Path(re.sub(r"^sqlite(\+\w+)?:/{0,3}", "", data.partition("?")[0], flags=re.IGNORECASE))
+    path = file_of(data)
     where = str(path)
     if not path.is_file():
         raise ConfigError("no such file", where=where, next_step="Write sqlite:///PATH, with four slashes for /PATH.")

@@ -40,7 +40,7 @@ def _bounds() -> Iterator[Case]:
         yield from each("big", kind, on("top", **between(0)), on("i64", **between(0)), on("u64", **between(0)))
         yield from each("people", kind, on("s", **between(0)), on("b", **between(0)), on("nope", **between(0)))
         yield from each("people", kind, on("n"), on("n", **between(5, 1)))
-        yield from each("long", kind, on("x", **between(0, 10)), on("gaps", **between(0, 10)))
+        yield from each("many", kind, on("x", **between(0, 10)), on("gaps", **between(0, 10)))
     yield from each(
         "people",
         "column_sum_to_be_between",
@@ -129,7 +129,7 @@ def _proportions() -> Iterator[Case]:
         yield from each(
             "floats", kind, on("x", **between(0, 1)), on("nan", **between(0, 1)), on("tiny", **between(0, 1))
         )
-        yield from each("long", kind, on("gaps", **between(0.9, 1)), on("mod", **between(0.1, 20)), on("word"))
+        yield from each("many", kind, on("gaps", **between(0.9, 1)), on("mod", **between(0.1, 20)), on("word"))
         yield from each("big", kind, on("wide", **between(0, 1)), on("i64", **between(0, 10)))
         yield from each(
             "people", kind, on("n", **between(1, 0)), on("nope", **between(0, 1)), on("s", **between(1, 11))
@@ -150,7 +150,7 @@ def _proportions() -> Iterator[Case]:
         on("id", **between(1, 1)),
     )
     yield from each(
-        "long",
+        "many",
         "column_proportion_of_non_null_values_to_be_between",
         on("gaps", **between(0.9, 0.9)),
         on("gaps", **between(0.9, None, strict_min=True)),
@@ -168,7 +168,7 @@ def _quantiles() -> Iterator[Case]:
     for column in ("n", "f", "id", "const", "nullf", "dec"):
         yield from each("people", kind, on(column, quantile_ranges=usual))
     yield from each(
-        "long",
+        "many",
         kind,
         on("i", quantile_ranges=_ranges([0.1, 0.5, 0.9], [[19, 21], [99, 101], [178, 180]])),
         on("x", quantile_ranges=_ranges([0.05, 0.333, 0.95], [[0, 1], [3, 4], [9, 10]])),
@@ -231,7 +231,7 @@ def _distinct() -> Iterator[Case]:
             on("nope", value_set=["a"]),
         )
         yield from each("floats", kind, on("real", value_set=[0.1, 0.2]), on("x", value_set=[1.0]))
-        yield from each("long", kind, on("mod", value_set=list(range(20))), on("i", value_set=[1, 2, 3]))
+        yield from each("many", kind, on("mod", value_set=list(range(20))), on("i", value_set=[1, 2, 3]))
     kind = "column_most_common_value_to_be_in_set"
     yield from each(
         "people",
@@ -253,7 +253,7 @@ def _distinct() -> Iterator[Case]:
     )
     yield from each("empty", kind, on("n", value_set=[1]), on("n", value_set=[1], ties_okay=True))
     yield from each("one", kind, on("n", value_set=[5]), on("n", value_set=[6]))
-    yield from each("long", kind, on("word", value_set=["odd one"]), on("mod", value_set=[0], ties_okay=True))
+    yield from each("many", kind, on("word", value_set=["odd one"]), on("mod", value_set=[0], ties_okay=True))
 
 
 def _divergence() -> Iterator[Case]:

@@ -159,7 +159,7 @@ def _sets() -> Iterator[Case]:
         )
         yield from each("floats", kind, on("x", value_set=[1.0, 2.5]), on("tiny", value_set=[0.3]))
         yield from each("big", kind, on("wide", value_set=[2**53 + 1]), on("i64", value_set=[2**63 - 1]))
-        yield from each("long", kind, on("mod", value_set=list(range(5))), on("word", value_set=["odd one"]))
+        yield from each("many", kind, on("mod", value_set=list(range(5))), on("word", value_set=["odd one"]))
 
 
 def _nulls() -> Iterator[Case]:
@@ -169,7 +169,7 @@ def _nulls() -> Iterator[Case]:
             yield from each(table, kind, on("n"), on("s"), on("nulls"))
         yield from each("floats", kind, on("x"), on("nan"), on("finite"))
         yield from each("texts", kind, on("size"))
-        yield from each("long", kind, on("gaps", mostly=0.9), on("gaps", mostly=0.1), on("gaps"))
+        yield from each("many", kind, on("gaps", mostly=0.9), on("gaps", mostly=0.1), on("gaps"))
         yield from each("people", kind, on("n", mostly=10 / 12), on("n", mostly=2 / 12), on("nope"))
 
 
@@ -180,7 +180,7 @@ def _unique() -> Iterator[Case]:
         yield from each(table, kind, on("id"), on("s"), on("nulls"))
     yield from each("floats", kind, on("x"), on("nan"), on("tiny"), on("inf"), on("real"))
     yield from each("big", kind, on("i64"), on("wide"), on("top"), on("u64"), on("dec"))
-    yield from each("long", kind, on("i"), on("gaps"), on("word"), on("mod", mostly=0.5))
+    yield from each("many", kind, on("i"), on("gaps"), on("word"), on("mod", mostly=0.5))
     yield from each("people", kind, on("n", mostly=0.3), on("n", mostly=0.31), on("n", mostly=0), on("nope"))
 
 
@@ -359,7 +359,7 @@ def _scores() -> Iterator[Case]:
     kind = "column_value_z_scores_to_be_less_than"
     for column in ("i", "x", "mod"):
         yield from each(
-            "long",
+            "many",
             kind,
             on(column, threshold=1.5, double_sided=True),
             on(column, threshold=1.5, double_sided=False),
@@ -374,7 +374,7 @@ def _scores() -> Iterator[Case]:
     yield from each("floats", kind, on("finite", threshold=1, double_sided=True))
     for method in ("iqr", "std"):
         yield from each(
-            "long",
+            "many",
             "column_values_to_not_be_outliers",
             on("x", method=method, multiplier=0.5),
             on("x", method=method, multiplier=1.5),
@@ -467,7 +467,7 @@ def _multicolumn() -> Iterator[Case]:
         yield from each("empty", kind, {"column_list": ["id", "n"]})
         yield from each("one", kind, {"column_list": ["id", "n"]})
         yield from each("people", kind, {"column_list": ["n", "nullf"]}, {"column_list": ["n", "cat"]})
-    yield from each("long", compound, {"column_list": ["i", "mod"]}, {"column_list": ["mod", "third"]})
+    yield from each("many", compound, {"column_list": ["i", "mod"]}, {"column_list": ["mod", "third"]})
     yield from each("people", "multicolumn_values_to_be_unique", {"column_list": ["id", "n"]})
 
 
@@ -475,14 +475,14 @@ def _mostly() -> Iterator[Case]:
     """10 of 200 values are 19 and 10 are 0: exactly 5 % and 10 %."""
     for mostly in (0, 0.5, 0.9, 0.9000001, 0.95, 0.9500000001, 0.949999, 1, 1.0):
         yield from each(
-            "long",
+            "many",
             "column_values_to_be_between",
             on("mod", **between(0, 18, mostly=mostly)),
             on("mod", **between(1, 18, mostly=mostly)),
         )
-        yield from each("long", "column_values_to_be_in_set", on("gaps", value_set=list(range(190)), mostly=mostly))
+        yield from each("many", "column_values_to_be_in_set", on("gaps", value_set=list(range(190)), mostly=mostly))
     yield from each(
-        "long",
+        "many",
         "column_values_to_be_between",
         on("third", **between(0, 0, mostly=1 / 3)),
         on("third", **between(1, 2, mostly=2 / 3)),
@@ -546,18 +546,17 @@ STRINGS: tuple[tuple[str, str], ...] = (
 
 def _conditions() -> Iterator[Case]:
     for condition in CONDITIONS:
-        yield from each(
-            "people",
-            "column_values_to_be_between",
-            on("n", **between(2, 7), row_condition=condition),
-            on("f", **between(0, 3, mostly=0.6), row_condition=condition),
-        )
+        yield from each("people", "column_values_to_be_between", on("n", **between(2, 7), row_condition=condition))
+        yield from each("people", "table_row_count_to_be_between", {**between(3, 8), "row_condition": condition})
+    for condition in CONDITIONS[::3]:
         yield from each("people", "column_values_to_not_be_null", on("s", row_condition=condition))
         yield from each("people", "column_values_to_be_unique", on("n", row_condition=condition))
         yield from each("people", "column_sum_to_be_between", on("n", **between(0, 10), row_condition=condition))
-        yield from each("people", "table_row_count_to_be_between", {**between(3, 8), "row_condition": condition})
         yield from each(
             "people", "compound_columns_to_be_unique", {"column_list": ["cat", "n"], "row_condition": condition}
+        )
+        yield from each(
+            "people", "column_values_to_be_between", on("f", **between(0, 3, mostly=0.6), row_condition=condition)
         )
     for text, parser in STRINGS:
         yield from each(
@@ -582,8 +581,8 @@ def _result_formats() -> Iterator[Case]:
         yield from each("people", "column_max_to_be_between", on("n", **between(2, 7)), result_format=form)
         yield from each("people", "table_row_count_to_equal", {"value": 11}, result_format=form)
     for form in FORMATS[:6]:
-        yield from each("long", "column_values_to_be_between", on("mod", **between(3, 9)), result_format=form)
-        yield from each("long", "column_values_to_match_regex", on("word", regex="^w[0-3]"), result_format=form)
+        yield from each("many", "column_values_to_be_between", on("mod", **between(3, 9)), result_format=form)
+        yield from each("many", "column_values_to_match_regex", on("word", regex="^w[0-3]"), result_format=form)
         yield from each("empty", "column_values_to_be_between", on("n", **between(3, 9)), result_format=form)
 
 

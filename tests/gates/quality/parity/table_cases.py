@@ -57,7 +57,7 @@ def _columns() -> Iterator[Case]:
 
 
 def _rows() -> Iterator[Case]:
-    for table in ("people", "one", "empty", "long"):
+    for table in ("people", "one", "empty", "many"):
         yield from each(table, "table_row_count_to_equal", {"value": 12}, {"value": 0}, {"value": 1})
         yield from each(
             table,

@@ -24,7 +24,7 @@ def tables() -> dict[str, pa.Table]:
         "one": people.slice(0, 1),
         "empty": people.slice(0, 0),
         "floats": _floats(),
-        "long": _long(),
+        "many": _many(),
         "pairs": _pairs(),
         "texts": _texts(),
         "big": _big(),
@@ -96,7 +96,7 @@ def _floats() -> pa.Table:
     )
 
 
-def _long() -> pa.Table:
+def _many() -> pa.Table:
     """200 rows, for `mostly` at the edge and for lists longer than what is shown."""
     return _table(
         i=(pa.int64(), list(range(200))),

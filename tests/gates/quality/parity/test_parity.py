@@ -14,9 +14,11 @@ from gates.quality.engines.port import Batch
 from gates.quality.expectations import planned_types
 from tests.gates.quality.parity.cases import Case, all_cases
 from tests.gates.quality.parity.compare import differences
+from tests.gates.quality.parity.conftest import Both
 from tests.gates.quality.parity.differences import DIFFERENCES, FALLBACK, explained
-from tests.gates.quality.parity.oracle import Asking
 from tests.gates.quality.parity.ours import judge, not_planned
+
+pytestmark = pytest.mark.timeout(400)  # all questions to Great Expectations are asked in the set-up of the first test
 
 CASES = tuple(case for case in all_cases() if case.oracle == "pandas")
 TYPES = sorted({case.type for case in CASES})
@@ -29,7 +31,7 @@ def open_table(folder: Path, name: str) -> Batch:
 
 
 @pytest.fixture(scope="module")
-def answers(asked: Asking, folder: Path) -> tuple[Answers, Answers]:
+def answers(asked: Both, folder: Path) -> tuple[Answers, Answers]:
     """Theirs and ours, of all cases. Ours while they think."""
     ours = judge(CASES, partial(open_table, folder))
     return asked.answers(), ours
@@ -41,25 +43,34 @@ def unlike(case: Case, answers: tuple[Answers, Answers]) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.timeout(240)
 def test_duckdb_says_what_pandas_says(kind: str, answers: tuple[Answers, Answers]) -> None:
     aside = not_planned(answers[1])
     wrong = [
         f"{case.id}\n  " + "\n  ".join(text[:500] for text in found)
         for case in CASES
-        if case.type == kind and case.id not in aside and not explained(case)
+        if case.type == kind and case.id not in aside and not explained(case, "duckdb")
         for found in [unlike(case, answers)]
         if found
     ]
     assert not wrong, f"{len(wrong)} cases differ:\n" + "\n".join(wrong)
 
 
-@pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda difference: difference.name)
+@pytest.mark.parametrize(
+    "difference", [entry for entry in DIFFERENCES if "duckdb" in entry.engines], ids=lambda difference: difference.name
+)
 def test_a_difference_that_is_listed_is_still_one(difference: Any, answers: tuple[Answers, Answers]) -> None:
     covered = [case for case in CASES if difference.covers(case)]
     same = [case.id for case in covered if not unlike(case, answers)]
     assert covered, "no case shows it"
     assert not same, "these do not differ: take them out of the difference"
+
+
+def test_nulls_are_counted_among_the_unexpected(answers: tuple[Answers, Answers]) -> None:
+    """A difference that is left out of the comparison: Great Expectations cannot sort texts and None, and says nothing."""
+    name = 'pairs: column_pair_values_to_be_equal {"column_A": "x", "column_B": "y"}'
+    theirs, ours = (answer[name]["result"] for answer in answers)
+    assert "partial_unexpected_counts" not in theirs
+    assert {"value": ("d", None), "count": 1} in ours["partial_unexpected_counts"]
 
 
 def test_what_goes_to_the_fallback_is_what_is_listed(answers: tuple[Answers, Answers]) -> None:

@@ -161,7 +161,7 @@ class TestRandom:
     """One folder for all examples of a run."""
 
     @settings(
-        max_examples=20,
+        max_examples=12,
         deadline=None,
         derandomize=True,
         phases=[Phase.explicit, Phase.generate],
