@@ -56,11 +56,13 @@ def run(
     from cicd.gate_context import fetch_context
     from cicd.gate_publish import post, record
     from cicd.gate_run import Reports, check_writable, run_gates, write_reports
+    from headgate.interrupts import stop_signals
 
     reports = Reports(folder=report_dir, junit=junit, code_quality=code_quality)
     context = fetch_context(app.root, os.environ, commit)
     check_writable(reports)
-    verdict = run_gates(app.config, app.root, names, clock=app.clock)
+    with stop_signals():
+        verdict = run_gates(app.config, app.root, names, clock=app.clock)
     _show(verdict, output, full=full, sections_at=int(app.clock.now().timestamp()) if context.in_gitlab else None)
     if note or (note is None and context.merge_request is not None):
         post(verdict, app.config, context)

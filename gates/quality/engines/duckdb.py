@@ -20,7 +20,7 @@ from gates.quality.engines.duck_data import POSITION, ROWS, Data, from_files, fr
 from gates.quality.engines.duck_dialect import DuckDialect, kind_of
 from gates.quality.engines.duck_plan import Tuning
 from gates.quality.engines.files import find_files, reader
-from gates.quality.engines.open import Limits
+from gates.quality.engines.open import Limits, file_of
 from gates.quality.planner import BATCH, Source
 from headgate.errors import ConfigError, TransportError
 
@@ -52,8 +52,8 @@ def _table(name: str) -> exp.Expression:
 
 def open_batch(data: str, table: str | None, limits: Limits) -> DuckBatch:
     """Files by path or glob, or `duckdb:///path` with `table`; see `gates.quality.engines.open`."""
-    if data.startswith("duckdb:"):
-        return open_database(Path(re.sub(r"^duckdb:(//)?", "", data)), table, limits)
+    if data.lower().startswith("duckdb://"):
+        return open_database(file_of(data), table, limits)
     return open_files([data.removeprefix("file://")], limits)
 
 
@@ -117,7 +117,9 @@ def _opened(limits: Limits, prepare: Callable[[DuckConnection], Data], tuning: T
         return DuckBatch(connection, DuckDialect(), source, data, tuning)
     except QueryFailedError as exc:
         connection.close()
-        raise TransportError("the data cannot be read", next_step=f"DuckDB says: {exc}") from exc
+        # A table that is not there is a wrong name; a damaged file may be whole when it is read again.
+        kind = ConfigError if str(exc).startswith("Catalog Error") else TransportError
+        raise kind("the data cannot be read", next_step=f"DuckDB says: {exc}") from exc
     except BaseException:
         connection.close()
         raise

@@ -66,6 +66,18 @@ def open_batch(
     return opener(data, table, limits or Limits())
 
 
+def file_of(data: str) -> Path:
+    """The file that `duckdb:///PATH` or `sqlite:///PATH` names: three slashes and a relative path, four and an absolute.
+
+    Three slashes before an absolute path are taken as meant where there is such a file, and no relative one.
+    """
+    rest = data.partition("://")[2].partition("?")[0]
+    if not rest.startswith("/"):
+        return Path(rest)
+    relative, absolute = Path(rest[1:]), Path(rest)
+    return absolute if absolute.is_file() and not relative.is_file() else relative
+
+
 def engine_of(data: str, engine: str | None = None) -> str:
     """The name of the engine for `data`; see `open_batch`. Pure."""
     head, colon, _ = data.partition("://")
