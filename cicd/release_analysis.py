@@ -15,11 +15,11 @@ from deployments.analysis.arms import Baseline
 from deployments.analysis.batch import BatchFeed, Fetch, JsonValue, file_fetch, http_fetch
 from deployments.analysis.conditioned import ConditionMetric, ConditionPolicy, check_conditions
 from deployments.analysis.feeds import CounterFeed, Feed, GaugeFeed
-from deployments.analysis.histograms import SlowRequests
+from deployments.analysis.histograms import PastSlowRequests, SlowRequests
 from deployments.analysis.judge import JudgePolicy, Kind, MetricPolicy, Worse
-from deployments.analysis.judged import JudgedMetric, JudgedPolicy, Record
+from deployments.analysis.judged import JudgedMetric, JudgedPolicy, Record, Say
 from deployments.analysis.openmetrics import OpenMetricsSource
-from deployments.analysis.ports import Arm, MetricSource
+from deployments.analysis.ports import Arm, MetricSource, PastSource
 from deployments.analysis.prometheus import PrometheusGauge, PrometheusSource, PrometheusValue
 from deployments.analysis.run import AnalysisByRole, StepAnalysis, StepMetric, ThresholdMetric
 from deployments.analysis.selector import parse_selector, render
@@ -50,6 +50,7 @@ def build_analysis(
         alpha=strategy.alpha if strategy else 0.05,
         beta=strategy.beta if strategy else 0.05,
         record=evidence.keep,
+        say=say,
     )
     return AnalysisByRole(steps=builder.analysis(steps), soak=builder.analysis(soak))
 
@@ -89,6 +90,7 @@ class AnalysisBuilder:
     alpha: float
     beta: float
     record: Record
+    say: Say | None = None
 
     def analysis(self, names: tuple[str, ...]) -> StepAnalysis:
         """These metrics together. Raises `ConfigError` for a selector or condition that cannot be read."""
@@ -106,7 +108,7 @@ class AnalysisBuilder:
                 return self._conditions(name, config)
             case "test":
                 policy = self._judged(name, config)
-                return JudgedMetric(policy=policy, feed=self._feed(policy, config), record=self.record)
+                return JudgedMetric(policy=policy, feed=self._feed(policy, config), record=self.record, say=self.say)
 
     def _conditions(self, name: str, config: AnalysisConfig) -> ConditionMetric:
         policy = ConditionPolicy(
@@ -168,7 +170,14 @@ class AnalysisBuilder:
         if kind is Kind.GAUGE:
             gauge = PrometheusGauge(query=config.query or "", http=self._client(config.url or ""))
             return GaugeFeed(metric=policy.name, source=gauge, step_s=policy.interval_s, baseline=policy.baseline)
-        return CounterFeed(metric=policy.name, kind=kind, source=self._counters(config), baseline=policy.baseline)
+        return CounterFeed(
+            metric=policy.name,
+            kind=kind,
+            source=self._counters(config),
+            baseline=policy.baseline,
+            past=self._past(config),
+            interval_s=policy.interval_s,
+        )
 
     def _counters(self, config: AnalysisConfig) -> MetricSource:
         errors = config.errors or config.histogram or ""
@@ -181,6 +190,14 @@ class AnalysisBuilder:
             self.stack.callback(pods.close)
             source = OpenMetricsSource(errors=errors, total=total, pods=pods, connect=self._client)
         return source if config.above_s is None else SlowRequests(buckets=source, above_s=config.above_s)
+
+    def _past(self, config: AnalysisConfig) -> PastSource | None:
+        if config.source != "prometheus":
+            return None
+        errors = config.errors or config.histogram or ""
+        http = self._client(config.url or "")
+        source = PrometheusSource(errors=errors, total=config.total or errors, http=http)
+        return source if config.above_s is None else PastSlowRequests(buckets=source, above_s=config.above_s)
 
     def _fetch(self, config: AnalysisConfig) -> Fetch:
         if config.file is not None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from deployments.analysis.arms import Baseline, Readings, baseline_arm, read_arms
 from deployments.analysis.counts import NoData, difference
 from deployments.analysis.histograms import bucket_difference
 from deployments.analysis.judge import Kind, Observation, Side
-from deployments.analysis.ports import Arm, GaugeSource, MetricSource, Reading, Subject
+from deployments.analysis.ports import Arm, GaugeSource, MetricSource, PastSource, Reading, Subject
 from deployments.analysis.threshold import QueryError
 from headgate.errors import RemoteStateError, TransportError
+
+_HISTORY = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,8 @@ class Feed(Protocol):
 class CounterFeed:
     """Differences of raw counters: bad of total, events without a total, or events per bucket.
 
-    After a look that failed the next difference spans the gap: nothing is counted twice, and only what a pod
+    `past` knows what the counters were: `_HISTORY` intervals of `interval_s` of the baseline before the first look are
+    its history. After a look that failed the next difference spans the gap: nothing is counted twice, and only what a pod
     counted right before it restarted is lost.
     """
 
@@ -46,6 +49,8 @@ class CounterFeed:
     kind: Kind
     source: MetricSource
     baseline: Baseline = Baseline.STABLE
+    past: PastSource | None = None
+    interval_s: float = 5.0
     _before: Readings | None = field(default=None, init=False)
 
     def rows(self, subject: Subject, since: datetime | None, now: datetime) -> Rows:
@@ -59,13 +64,31 @@ class CounterFeed:
             return _nothing_beside(subject)
         before, self._before = self._before, found
         if before is None or before.baseline is None:
-            return ()
+            return self._history(subject, now)
         pairs = ((Side.CANARY, before.arm, found.arm), (Side.BASELINE, before.baseline, found.baseline))
         observed = tuple(self._observation(side, earlier, later) for side, earlier, later in pairs)
         faults = [found for found in observed if found.fault]
         if faults:
             return NoData(why="; ".join(f"{fault.side.value}: {fault.fault}" for fault in faults))
         return (Row(t=now.timestamp(), observations=observed),)
+
+    def _history(self, subject: Subject, now: datetime) -> tuple[Row, ...]:
+        """The baseline before this step, oldest first; what cannot be read is not known, and that is no fault."""
+        arm = baseline_arm(subject, self.baseline)
+        if self.past is None or arm is None:
+            return ()
+        moments = [now - timedelta(seconds=self.interval_s * back) for back in range(_HISTORY, -1, -1)]
+        try:
+            readings = [self.past.read_at(arm, moment) for moment in moments]
+        except (TransportError, RemoteStateError):
+            return ()
+        rows: list[Row] = []
+        for moment, before, after in zip(moments[1:], readings, readings[1:], strict=False):
+            observed = self._observation(Side.BASELINE, before, after)
+            # A reading without a series differs from 0: what it counted before is not of this interval.
+            if before.total.keys() == after.total.keys() and not observed.fault:
+                rows.append(Row(t=moment.timestamp(), observations=(observed,)))
+        return tuple(rows)
 
     def _observation(self, side: Side, before: Reading, after: Reading) -> Observation:
         if self.kind is Kind.HISTOGRAM:

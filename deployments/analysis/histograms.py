@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from deployments.analysis.counts import NoData, difference
-from deployments.analysis.ports import Arm, MetricSource, Reading, SeriesKey
+from deployments.analysis.ports import Arm, MetricSource, PastSource, Reading, SeriesKey
 from headgate.errors import RemoteStateError
 
 _BUCKET = "le="
@@ -26,6 +27,18 @@ class SlowRequests:
     def read(self, arm: Arm) -> Reading:
         """See `ports.MetricSource`. Raises `RemoteStateError` where a series has no such boundary."""
         return tail(self.buckets.read(arm), self.above_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastSlowRequests:
+    """The same for what the buckets were."""
+
+    buckets: PastSource
+    above_s: float
+
+    def read_at(self, arm: Arm, at: datetime) -> Reading:
+        """See `ports.PastSource`."""
+        return tail(self.buckets.read_at(arm, at), self.above_s)
 
 
 def tail(reading: Reading, above_s: float) -> Reading:

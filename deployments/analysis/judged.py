@@ -36,6 +36,10 @@ Record = Callable[[str, Subject, Recording, JudgeVerdict], str]
 """Keeps the evidence of a verdict (metric, subject, what was seen, the verdict) and says where."""
 
 
+Say = Callable[[str], None]
+_SAY_EVERY_S = 30.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedPolicy:
     """How one metric is judged in a release. `judge` holds this one metric and its part of alpha."""
@@ -59,6 +63,7 @@ class _Evidence:
     state: State
     origin: float
     intervals: list[Interval] = field(default_factory=list)
+    only_history: bool = True
 
     def add(self, t: float, observations: tuple[Observation, ...], share: float | None = None) -> None:
         interval = Interval(t=round(t - self.origin, 6), observations=observations, share=share)
@@ -82,8 +87,11 @@ class _Step:
 class JudgedMetric:
     """Implements `run.StepMetric`."""
 
-    def __init__(self, *, policy: JudgedPolicy, feed: Feed, record: Record | None = None) -> None:
-        self._policy, self._feed, self._record = policy, feed, record
+    def __init__(
+        self, *, policy: JudgedPolicy, feed: Feed, record: Record | None = None, say: Say | None = None
+    ) -> None:
+        self._policy, self._feed, self._record, self._say = policy, feed, record, say
+        self._said: tuple[str, datetime] | None = None
         self._step: _Step | None = None
         self._release: tuple[tuple[str, str], _Evidence] | None = None
 
@@ -107,7 +115,20 @@ class JudgedMetric:
             step.decided = self._judge(step, rows, subject, now)
         elif isinstance(rows, QueryError) or not first:
             step.decided = self._hole(step, rows, now)
+        self._tell(step, now)
         return step.decided
+
+    def _tell(self, step: _Step, now: datetime) -> None:
+        """Say where an undecided step stands, every half a minute."""
+        if self._say is None or step.decided is not None:
+            return
+        if self._said is None:
+            self._said = ("", now)
+        elif (now - self._said[1]).total_seconds() >= _SAY_EVERY_S:
+            line = f"{self.name}: {verdict(step.evidence.state).metrics[0].message}"
+            if line != self._said[0]:
+                self._say(line)
+            self._said = (line, now)
 
     def standing(self) -> tuple[Recording, JudgeVerdict] | None:
         """What the present step has seen, and what the judge says of it so far; None before the first look."""
@@ -122,8 +143,12 @@ class JudgedMetric:
     def _judge(self, step: _Step, rows: tuple[Row, ...], subject: Subject, now: datetime) -> Verdict | None:
         release, share = self._of_release(subject, now), _share(subject, self._policy.baseline)
         for row in rows:
+            history = all(observed.side is Side.BASELINE for observed in row.observations)
             for evidence in (release, step.evidence):
-                evidence.add(row.t, row.observations, share)
+                # What came before a later step is history to that step alone: the release has seen it already.
+                if not history or evidence is step.evidence or evidence.only_history:
+                    evidence.add(row.t, row.observations, share)
+                    evidence.only_history = evidence.only_history and history
             harm = verdict(release.state)
             if harm.outcome is Outcome.FAIL:
                 return self._decided(subject, release, harm)

@@ -52,6 +52,14 @@ class MetricSource(Protocol):
         ...
 
 
+class PastSource(Protocol):
+    """A `MetricSource` that also knows what the counters were."""
+
+    def read_at(self, arm: Arm, at: datetime) -> Reading:
+        """The counters as they were at `at`. No data is an empty reading, not an error."""
+        ...
+
+
 class ValueSource(Protocol):
     """Measures one value of an arm. Raises `TransportError` or `RemoteStateError` when it cannot."""
 

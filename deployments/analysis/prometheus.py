@@ -28,15 +28,22 @@ class PrometheusSource:
 
     def read(self, arm: Arm) -> Reading:
         """The counters now; series that do not exist give an empty reading."""
+        return self._read(arm, {})
+
+    def read_at(self, arm: Arm, at: datetime) -> Reading:
+        """The counters as they were; see `ports.PastSource`."""
+        return self._read(arm, {"time": f"{at.timestamp():.3f}"})
+
+    def _read(self, arm: Arm, when: dict[str, str]) -> Reading:
         values = arm.placeholders
         bad, every = (str(parse_selector(render(selector, values))) for selector in (self._errors, self._total))
-        errors = self._query(bad)
-        total = errors if every == bad else self._query(every)
+        errors = self._query(bad, when)
+        total = errors if every == bad else self._query(every, when)
         instances = frozenset(key[0] for key in (*errors, *total))
         return Reading(errors=errors, total=total, instances=instances)
 
-    def _query(self, query: str) -> dict[SeriesKey, float]:
-        response = self._http.request("GET", "/api/v1/query", params={"query": query}, check=False)
+    def _query(self, query: str, when: dict[str, str]) -> dict[SeriesKey, float]:
+        response = self._http.request("GET", "/api/v1/query", params={"query": query} | when, check=False)
         return parse_vector(response, query)
 
 

@@ -200,6 +200,9 @@ class Driver:
         verdict = self.analysis.look(_subject(key, snapshot), now)
         if verdict is not None:
             self.say(f"{describe(snapshot)}: analysis {verdict.outcome.value}: {verdict.message}")
+            for leaf in verdict.leaves():
+                for line in leaf.details:
+                    self.say(f"  {line.strip()}")
         return Evidence(key=key, since=before.since, verdict=verdict)
 
     def _act(self, action: Callable[[], None], key: object) -> bool:

@@ -81,6 +81,17 @@ class Prometheus:
         new.write_text(json.dumps(found), encoding="utf-8")
         new.replace(self._targets)
 
+    def own(self, name: str) -> float:
+        """One of its own counters, by its name with its labels as /metrics writes them."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as response:
+            lines = response.read().decode().splitlines()
+        wanted = {part.strip("{}") for part in name.replace("{", ",{").split(",")}
+        for line in lines:
+            text, _, number = line.rpartition(" ")
+            if {part.strip("{}") for part in text.replace("{", ",{").split(",")} == wanted:
+                return float(number)
+        return 0.0
+
     def value(self, query: str) -> float:
         """The first value of an instant query, 0 when there is none."""
         url = f"{self.url}/api/v1/query?query={urllib.request.quote(query)}"  # type: ignore[attr-defined]

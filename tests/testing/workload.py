@@ -13,6 +13,23 @@ _COUNTS = {"200": 0, "500": 0}
 _LOCK = Lock()
 
 
+def page(good: int, bad: int) -> str:
+    """The metrics; a bad answer counts as a slow one too."""
+    return f"""\
+# TYPE http_requests_total counter
+http_requests_total{{status="200"}} {good}
+http_requests_total{{status="500"}} {bad}
+# TYPE http_request_duration_seconds histogram
+http_request_duration_seconds_bucket{{le="0.1"}} {good}
+http_request_duration_seconds_bucket{{le="0.5"}} {good}
+http_request_duration_seconds_bucket{{le="+Inf"}} {good + bad}
+http_request_duration_seconds_sum {0.05 * good + bad}
+http_request_duration_seconds_count {good + bad}
+# TYPE queue_depth gauge
+queue_depth {10 + (good + bad) % 7}
+"""
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers, and counts what it answered."""
 
@@ -22,8 +39,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/metrics":
-            lines = [f'http_requests_total{{status="{status}"}} {count}\n' for status, count in _COUNTS.items()]
-            self._answer(200, "# TYPE http_requests_total counter\n" + "".join(lines))
+            self._answer(200, page(_COUNTS["200"], _COUNTS["500"]))
             return
         with _LOCK:
             number = sum(_COUNTS.values())

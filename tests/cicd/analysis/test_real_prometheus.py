@@ -32,6 +32,29 @@ analysis:
     max_ratio_increase: 0
     margin_ratio: 1.5
     interval_s: 2
+  slow:
+    source: prometheus
+    url: {url}
+    histogram: 'http_request_duration_seconds_bucket{{rollouts_pod_template_hash="{{{{hash}}}}"}}'
+    above_s: 0.5
+    max_ratio_increase: 0
+    interval_s: 2
+  queue:
+    source: prometheus
+    url: {url}
+    query: 'avg(queue_depth{{rollouts_pod_template_hash="{{{{hash}}}}"}})'
+    max_ratio_increase: 0
+    interval_s: 1
+  impatient:
+    source: prometheus
+    url: {url}
+    errors: 'http_requests_total{{status=~"5..",rollouts_pod_template_hash="{{{{hash}}}}"}}'
+    total: 'http_requests_total{{rollouts_pod_template_hash="{{{{hash}}}}"}}'
+    max_ratio_increase: 0
+    margin_absolute: 0
+    margin_ratio: 0.01
+    interval_s: 0.5
+    consecutive_error_limit: 0
   same-series:
     source: prometheus
     url: {url}
@@ -99,7 +122,13 @@ def test_three_percent_of_errors_are_seen_and_an_equal_canary_passes(shop: Shop)
     with ThreadPoolExecutor() as pool:
         bad = pool.submit(shop.watch, "errors", "bad", "--evidence", str(shop.root / "evidence"))
         good = pool.submit(shop.watch, "errors", "good", "--timeout", "160")
+        slow = pool.submit(shop.watch, "slow", "bad", "--timeout", "160")
+        queue = pool.submit(shop.watch, "queue", "good", "--timeout", "8")
     failed, passed = bad.result(), good.result()
+    assert slow.result().returncode == ExitCode.FAIL, slow.result().stderr
+    gauge = json.loads(queue.result().stdout)["metrics"]["queue"]
+    assert gauge["intervals"] >= 4, queue.result().stderr
+    assert 10 <= gauge["canary"]["estimate"] <= 16
     assert failed.returncode == ExitCode.FAIL, failed.stderr
     assert "worse than tolerated" in json.loads(failed.stdout)["message"]
     assert passed.returncode == ExitCode.PASS, passed.stderr
@@ -115,3 +144,20 @@ def test_a_query_that_selects_both_arms_never_passes(shop: Shop) -> None:
     found = shop.watch("same-series", "good")
     assert found.returncode == ExitCode.UNDECIDED
     assert "select the same pods" in json.loads(found.stdout)["message"]
+
+
+def test_a_prometheus_that_goes_away_in_the_middle_is_named_and_nothing_passes(shop: Shop) -> None:
+    with ThreadPoolExecutor() as pool:
+        watching = pool.submit(shop.watch, "impatient", "good", "--timeout", "60")
+        until = time.monotonic() + 60
+        asked = 'prometheus_http_requests_total{handler="/api/v1/query",code="200"}'
+        before = shop.server.own(asked)
+        while shop.server.own(asked) < before + 40:
+            assert time.monotonic() < until, "nothing was asked"
+            time.sleep(0.1)
+        shop.server.stop()
+        found = watching.result()
+        shop.server.start()
+    assert found.returncode == ExitCode.UNDECIDED, found.stderr
+    assert json.loads(found.stdout)["verdict"] == "ERROR"
+    assert "no connection" in json.loads(found.stdout)["message"]

@@ -154,6 +154,38 @@ def test_evidence_of_safety_belongs_to_a_step_and_harm_to_the_release() -> None:
     assert run(judged, looks=2, subject=fresh, begin=200)[0] is None  # another version begins with nothing
 
 
+def test_what_the_source_remembers_of_the_baseline_is_history_at_every_step() -> None:
+    class Past(Counters):
+        def read_at(self, arm: Arm, at: datetime) -> Reading:
+            assert arm.hash == "old"
+            looks = (at - START).total_seconds() / 5 + 1000
+            return reading(arm, 9 * looks, 900 * looks)
+
+    source = Past((1, 100), (9, 900))
+    feed = CounterFeed(metric="errors", kind=Kind.RATIO, source=source, past=source)
+    policy = JudgedPolicy(judge=JudgePolicy(metrics=(MetricPolicy(name="errors"),), arms_distinct=True), interval_s=5)
+    judged = JudgedMetric(policy=policy, feed=feed)
+    assert judged.look(SUBJECT, START) is None
+    standing = judged.standing()
+    assert standing is not None
+    assert standing[1].metrics[0].history == 12 * 900
+    first, looks = run(judged, looks=100, begin=1)
+    assert first is not None
+    assert first.outcome is Outcome.PASS
+    second, _ = run(judged, looks=100, subject=Subject(arm=CANARY, baseline=STABLE, step=3), begin=looks + 1)
+    assert second is not None
+    assert second.outcome is Outcome.PASS, second.message
+
+
+def test_an_undecided_step_says_where_it_stands() -> None:
+    said: list[str] = []
+    feed = CounterFeed(metric="errors", kind=Kind.RATIO, source=Counters((1, 10), (9, 90)))
+    policy = JudgedPolicy(judge=JudgePolicy(metrics=(MetricPolicy(name="errors"),), arms_distinct=True), interval_s=5)
+    run(JudgedMetric(policy=policy, feed=feed, say=said.append), looks=14)
+    assert len(said) == 2
+    assert said[0].startswith("errors: ")
+
+
 def test_the_same_pods_for_both_arms_never_pass() -> None:
     class Same(Counters):
         def read(self, arm: Arm) -> Reading:
