@@ -243,7 +243,7 @@ def _show(report: Report, output: str, *, full: bool, allow_empty: bool) -> None
     documents = [_document(report, at, allow_empty=allow_empty) for at in range(len(report.findings))]
     emit(output, documents[0] if len(documents) == 1 else documents, str)
     for node in report.verdict.children:
-        if node.outcome.value != "PASS":
+        if any(leaf.outcome.value != "PASS" for leaf in node.leaves()):
             say(f"{node.name}: {node.outcome.value} {node.message}")
 
 

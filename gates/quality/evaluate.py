@@ -62,6 +62,8 @@ def evaluate_suite(batch: Batch, result: SuiteResult, *, source: str = "") -> Ve
     node = group(batch.name, leaves, required=["rows", *(entry.name for entry in batch.suite.expectations)])
     bad = sum(leaf.outcome is not Outcome.PASS for leaf in node.children)
     message = f"{bad} of {len(node.children)} checks did not pass" if bad else f"{len(node.children)} checks passed"
+    if bad and node.outcome is Outcome.PASS:
+        message += ", none of them critical"
     return replace(node, message=message, location=suite_file, duration_s=result.duration_s)
 
 

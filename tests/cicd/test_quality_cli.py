@@ -148,8 +148,11 @@ def test_severity_decides_what_blocks_and_not_what_is_reported(
 ) -> None:
     name = suite("s", NOT_NULL, POSITIVE | {"severity": severity})
     assert run(name, *options, "-o", "json") == code
-    document = stdout(capsys)
+    seen = capsys.readouterr()
+    document = json.loads(seen.out)
     assert document["success"] is False
+    assert f"s: {code.name} 1 of 3 checks did not pass" in seen.err
+    assert ("none of them critical" in seen.err) is (code is ExitCode.PASS)
     assert document["results"][1]["expectation_config"]["severity"] == severity
 
 
