@@ -233,9 +233,9 @@ def _number(change: ColumnChange, moved: bool) -> _Found | None:
 _MODES = {
     "round": "rounded",
     "round_even": "rounded half to even",
-    "trunc": "cut off",
     "floor": "rounded down",
     "ceil": "rounded up",
+    "trunc": "cut off",
 }
 
 
@@ -278,11 +278,17 @@ def _is_key(name: str) -> bool:
 
 
 def _other_row(change: ColumnChange) -> _Found | None:
-    """Values that the column had before in other rows: the join picks other rows than it did."""
-    present = change.looked_at - change.became_null
-    if present < 2 or change.known < 0.9 * present or not (_is_key(change.name) or change.kind is Kind.STRING):
+    """A reference to other rows than before; or texts that the column had before in other rows, brought in by a join."""
+    present = change.looked_at - change.became_null - change.was_null
+    if present < 2:
         return None
-    return _Found(kind=CauseKind.WRONG_JOIN, text="values that other rows have: the join picks other rows than before")
+    if _is_key(change.name):
+        text = "refers to other rows than before: the join picks other rows"
+        return _Found(kind=CauseKind.WRONG_JOIN, text=text)
+    if change.kind is Kind.STRING and change.known >= 0.9 * present:
+        text = "values that other rows have: the join that brings them in picks other rows"
+        return _Found(kind=CauseKind.WRONG_JOIN, text=text)
+    return None
 
 
 def example_text(example: Example, reveal: Collection[str]) -> str:

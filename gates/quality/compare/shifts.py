@@ -38,11 +38,13 @@ def stability_index(counts: Sequence[tuple[int, int]]) -> float:
     base, head = sum(pair[0] for pair in counts), sum(pair[1] for pair in counts)
     if not base or not head:
         return 0.0 if base == head else math.inf
-    total = 0.0
-    for b, h in counts:
-        p, q = max(b, 0.5) / base, max(h, 0.5) / head
-        total += (q - p) * math.log(q / p)
-    return total
+    shares = [(max(b, 0.5) / base, max(h, 0.5) / head) for b, h in counts]
+    return math.fsum((q - p) * math.log(q / p) for p, q in shares)
+
+
+def _settled(value: float | None) -> float | None:
+    """Without the last digits, in which sums of floats depend on the order of rows."""
+    return None if value is None else float(f"{value:.12g}")
 
 
 def _profile(asked: Asked, side: str, column: str, kind: Kind) -> Profile:
@@ -51,7 +53,7 @@ def _profile(asked: Asked, side: str, column: str, kind: Kind) -> Profile:
         f"SELECT count(*), count({column}), count(DISTINCT hash({column})) FILTER ({column} IS NOT NULL), avg({number}), "
         f"stddev_samp({number}) FROM {side}_profile"
     )
-    return Profile(rows=rows, nulls=rows - present, distinct=distinct, mean=mean, stddev=stddev)
+    return Profile(rows=rows, nulls=rows - present, distinct=distinct, mean=_settled(mean), stddev=_settled(stddev))
 
 
 def _ordered_bins(column: str) -> str:
@@ -95,7 +97,8 @@ def fetch_segments(asked: Asked, layout: Layout, segment: str) -> tuple[Segment,
             base_rows=row[1],
             head_rows=row[2],
             sums=tuple(
-                (layout.columns[index].name, row[3 + 2 * at], row[4 + 2 * at]) for at, index in enumerate(summed)
+                (layout.columns[index].name, _settled(row[3 + 2 * at]), _settled(row[4 + 2 * at]))
+                for at, index in enumerate(summed)
             ),
         )
         for row in rows
