@@ -179,4 +179,3 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     return float(value) if math.isfinite(value) else None
-

@@ -292,7 +292,7 @@ def test_both_names_of_a_renamed_file_are_changed_and_names_are_taken_as_they_ar
     git.run("mv", "a b/\u00e4.py", "new.py")
     (root / "dags" / "shop.py").write_text("changed, not committed")
     changed = fetch_changed(root, {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base})
-    assert changed == frozenset({"a b/\u00e4.py", "new.py", "dags/shop.py"}
+    assert changed == frozenset({"a b/\u00e4.py", "new.py", "dags/shop.py"})
 
 
 def test_report_folders_are_made_before_the_gates_run(tmp_path: Path) -> None:

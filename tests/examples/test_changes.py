@@ -23,7 +23,7 @@ def check_quality(root: Path, runner: SuiteRunner | None = None) -> Verdict:
     """The platform's own suites, on freshly built data; by Great Expectations itself unless told otherwise."""
     config = parse_config((root / "headgate.yaml").read_bytes())
     checks = [
-        QualityCheck(name=check.name, suite=check.suite, data=check.data, build=check.build, key=check.key)
+        QualityCheck(name=check.name, suite=check.suite or "", data=check.data, build=check.build, key=check.key)
         for check in config.gates.quality
     ]
     return run_quality(checks, root=root, runner=runner or ReferenceRunner(), clock=SystemClock())
