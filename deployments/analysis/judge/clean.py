@@ -64,9 +64,10 @@ def _buckets(one: Observation) -> Numbers | Fault:
     if one.buckets is None or len(one.buckets) < 2:
         return _missing(one, "two or more buckets")
     for number in one.buckets:
-        fault = _count(one, "a bucket", number)
-        if fault:
-            return fault
+        if type(number) is not int or number < 0:
+            fault = _count(one, "a bucket", number)
+            if fault:
+                return fault
     return tuple(one.buckets)
 
 
@@ -86,6 +87,8 @@ def _missing(one: Observation, what: str) -> Fault:
 
 
 def _count(one: Observation, name: str, number: float) -> Fault | None:
+    if (type(number) is int or (type(number) is float and number.is_integer())) and number >= 0:
+        return None
     if not _is_number(number) or not math.isfinite(number):
         return Fault(f"{one.side}: {name} is {_show(number)}, which is not a count", True)
     if number < 0:

@@ -17,6 +17,7 @@ _TRAIL = 400  # points of evidence that are kept; when there are more, every sec
 _FAULTS_KEPT = 5
 _SPACINGS = 5  # steps of time that are looked at before a longer one counts as a gap
 _LONGER = 1.5
+_ALIKE = 5  # intervals of equal numbers in both arms that can't be chance any more
 
 
 class Track(NamedTuple):
@@ -104,10 +105,8 @@ def _follow(
     baseline = read_side(kind, sides, Side.BASELINE)
     if not track.begun and canary is None:
         return _learn(track, rules, baseline, moment)
-    if track.begun and kind is not Kind.GAUGE:
-        track = _in_time(track, moment.t, length_s)
-    track = track._replace(begun=True, last_t=moment.t)
-    fault = next((side for side in (canary, baseline) if isinstance(side, Fault)), None)
+    track = _in_time(track, kind, moment.t, length_s)
+    fault = canary if isinstance(canary, Fault) else baseline if isinstance(baseline, Fault) else None
     if fault is None and canary is None:
         fault = None if _against_history(track, rules) else Fault("the canary is missing", False)
         if fault is None:
@@ -170,7 +169,7 @@ def lack_of(track: Track, rules: Rules) -> Fault | None:
     if track.same and track.compared and not rules.arms_distinct:
         times = f"all {track.compared} intervals" if track.compared > 1 else "the only interval"
         text = f"both arms show the same numbers in {times}: the queries may select the same series for both"
-        return Fault(text, track.compared > 1)
+        return Fault(text, track.compared >= _ALIKE)
     if track.intervals < rules.min_intervals:
         return Fault(f"too few intervals: {track.intervals} < {rules.min_intervals}", False)
     arms = [(Side.CANARY, track.canary)] + ([(Side.BASELINE, track.baseline)] if track.compared else [])
@@ -192,15 +191,17 @@ def _learn(track: Track, rules: Rules, baseline: Numbers | Fault | None, moment:
     return track._replace(test=test, history=_plus(track.history, baseline), learned=track.learned + 1)
 
 
-def _in_time(track: Track, t: float, length_s: float | None) -> Track:
+def _in_time(track: Track, kind: Kind, t: float, length_s: float | None) -> Track:
+    """The track at `t`; a step of time much longer than usual is a fault (not for gauges, which come when they come)."""
     if track.last_t is None:
-        return track
+        return track._replace(begun=True, last_t=t)
     step = t - track.last_t
     usual = track.longest if length_s is None else length_s
-    known = track.spacings >= _SPACINGS or length_s is not None
+    known = kind is not Kind.GAUGE and (track.spacings >= _SPACINGS or length_s is not None)
     if known and step > _LONGER * usual:
+        track = track._replace(last_t=t)
         return _faulty(track, Fault(f"nothing was observed for {step:g} s", False), t)
-    return track._replace(longest=max(track.longest, step), spacings=track.spacings + 1)
+    return track._replace(last_t=t, longest=max(track.longest, step), spacings=track.spacings + 1)
 
 
 def _against_history(track: Track, rules: Rules) -> bool:

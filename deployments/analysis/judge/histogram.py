@@ -11,17 +11,18 @@ from itertools import accumulate
 from operator import add
 from typing import NamedTuple
 
+from deployments.analysis.judge.clean import Numbers
 from deployments.analysis.judge.ratio import Line, RatioTest, begin_ratio, learn, step
 from deployments.analysis.judge.wealth import log_mean
 
-_TAILS = (0.5, 0.1, 0.02)  # parts of the baseline's events that the chosen edges should leave beyond them
+_TAILS = (0.3, 0.03)  # parts of the baseline's events that the chosen edges should leave beyond them
 _ENOUGH = 50.0  # events of the baseline that are looked at before edges are chosen
 
 
 class HistogramTest(NamedTuple):
     """The baseline's past per bucket, until edges are chosen; then one bad-of-total test for each edge."""
 
-    past: tuple[int, ...]
+    past: Numbers
     edges: tuple[int, ...]
     tests: tuple[RatioTest, ...]
 
@@ -33,7 +34,7 @@ def begin_histogram(slo_index: int | None) -> HistogramTest:
     return HistogramTest((), (slo_index,), (begin_ratio(),))
 
 
-def learn_histogram(test: HistogramTest, buckets: tuple[int, ...]) -> HistogramTest:
+def learn_histogram(test: HistogramTest, buckets: Numbers) -> HistogramTest:
     """The test with more of the baseline's past."""
     if test.edges:
         total = sum(buckets)
@@ -47,15 +48,15 @@ def learn_histogram(test: HistogramTest, buckets: tuple[int, ...]) -> HistogramT
 
 
 def step_histogram(
-    test: HistogramTest, canary: tuple[int, ...], baseline: tuple[int, ...], tolerated: Line, margin: Line, goal: float
+    test: HistogramTest, canary: Numbers, baseline: Numbers, tolerated: Line, margin: Line, goal: float
 ) -> HistogramTest:
     """The test after one interval; before edges are chosen it only learns."""
     if not test.edges:
         return learn_histogram(test, baseline)
-    m, n = sum(canary), sum(baseline)
+    m, n = int(sum(canary)), int(sum(baseline))
     alone = len(test.edges) == 1
     tests = [
-        step(one, (m, n, sum(canary[edge:]), sum(baseline[edge:])), tolerated, margin, goal, exact=alone)
+        step(one, (m, n, int(sum(canary[edge:])), int(sum(baseline[edge:]))), tolerated, margin, goal, exact=alone)
         for one, edge in zip(test.tests, test.edges, strict=True)
     ]
     return HistogramTest((), test.edges, tuple(tests))
@@ -71,7 +72,7 @@ def safety_of(test: HistogramTest) -> float:
     return min((one.safety.log_e for one in test.tests), default=0.0)
 
 
-def _edges(past: tuple[int, ...]) -> tuple[int, ...]:
+def _edges(past: Numbers) -> tuple[int, ...]:
     """Indexes of buckets, ascending, that leave about the wanted parts beyond them; never the first bucket."""
     beyond = list(accumulate(reversed(past)))[::-1]
     total = beyond[0]

@@ -95,7 +95,7 @@ def _count_evidence(test: CountTest) -> tuple[float, float]:
 
 def _learn_histogram(test: HistogramTest, numbers: Numbers) -> HistogramTest | Fault:
     fault = _misfit(test, numbers)
-    return fault or learn_histogram(test, tuple(int(number) for number in numbers))
+    return fault or learn_histogram(test, numbers)
 
 
 def _step_histogram(
@@ -107,8 +107,7 @@ def _step_histogram(
     fault = _misfit(test, baseline)
     if fault or len(canary) != len(baseline):
         return fault or Fault(f"the arms have {len(canary)} and {len(baseline)} buckets", True)
-    a, b = tuple(int(number) for number in canary), tuple(int(number) for number in baseline)
-    return step_histogram(test, a, b, rules.tolerated, rules.margin, rules.goal)
+    return step_histogram(test, canary, baseline, rules.tolerated, rules.margin, rules.goal)
 
 
 def _misfit(test: HistogramTest, numbers: Numbers) -> Fault | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from math import log, log1p
 from typing import NamedTuple
 
 from deployments.analysis.judge.odds import PRIOR, odds_after
@@ -11,9 +12,9 @@ from deployments.analysis.judge.wealth import Wealth, begin, grow
 
 # Bets on safety: the canary's rate as a part of the way from the baseline's rate to the margin, 0 at the baseline. Much
 # is kept in cash: where errors are rare the bets alone come so near to beta that a simulation could not tell the two.
-_WAY = (-0.5, 0.0, 0.4)
-_WAY_PRIOR = (0.15, 0.42, 0.18, 0.25)
-_FEW = 24.0  # up to so many outcomes the conditional bet is cheap
+_WAY = (-0.15, 0.3)
+_WAY_PRIOR = (0.5, 0.25, 0.25)
+_FEW = 12.0  # up to so many outcomes the conditional bet is cheap
 _MEMORY = 400.0  # bad baseline events that the estimate of the baseline's rate rests on; older ones fade
 
 
@@ -22,6 +23,9 @@ class Line(NamedTuple):
 
     factor: float
     increase: float
+
+
+_NO_WORSE = Line(1.0, 0.0)
 
 
 class RatioTest(NamedTuple):
@@ -65,8 +69,7 @@ def step(
         return learn(test, b, n)
     harm, safety = test.harm, test.safety
     rate = (test.bad + 0.5) / (test.total + 1.0)
-    equal = tolerated.factor == 1.0 and tolerated.increase == 0.0
-    if equal and exact and _cheap(m, n, rate if test.total else 0.5):
+    if tolerated == _NO_WORSE and exact and _cheap(m, n, rate if test.total else 0.5):
         harm = conditional(harm, PRIOR, odds_after(test.seen, test.expected, test.events), table, goal)
     elif test.total:
         harm = grow(harm, PRIOR, _harm(test, table, rate, tolerated), a + b)
@@ -87,6 +90,13 @@ def _harm(test: RatioTest, table: tuple[int, int, int, int], rate: float, line: 
     if tolerated >= 1.0:
         return [0.0] * (len(PRIOR) - 1)
     share, odds, factors = m / (m + n), tolerated / (1.0 - tolerated), []
+    if line == _NO_WORSE:  # the same, without the calls
+        for odd in odds_after(test.seen, test.expected, test.events):
+            bet = odds * odd / (1.0 + odds * odd)
+            p = share * bet + (1.0 - share) * rate
+            factor = (m - a) * log1p((p - bet) / (1.0 - p)) + (n - b) * log1p((p - rate) / (1.0 - p))
+            factors.append(factor + (a * log(bet / p) if a else 0.0) + (b * log(rate / p) if b else 0.0))
+        return factors
     for odd in odds_after(test.seen, test.expected, test.events, odds * (1.0 - rate) / rate):
         bet = odds * odd / (1.0 + odds * odd)
         p = nearest(share, bet, rate, line.factor, line.increase)

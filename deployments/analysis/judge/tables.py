@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from operator import mul
 
 from deployments.analysis.judge.odds import MOST, powers
-from deployments.analysis.judge.wealth import Wealth, settle
+from deployments.analysis.judge.wealth import Wealth, grow, settle
 
 _BOOST = 0.6  # how much of the permitted boost is used: the rest keeps the rate of false alarms clear of alpha
 
@@ -75,7 +75,7 @@ def _root(share: float, tc: float, tb: float, factor: float, increase: float) ->
         following = p + slope / bend
         if not low < following < high:
             following = 0.5 * (low + high)
-        if abs(following - p) <= 1e-9 * p:
+        if abs(following - p) <= 1e-6 * p:  # the next step would be within 1e-12
             return following
         p = following
     return p
@@ -91,7 +91,7 @@ def conditional(
     if low == high:
         return wealth
     if high - low > MOST:  # logarithms throughout, and no boost: its gain is nil there
-        return _mixed(wealth, prior, _wide(odds, (m, n, a, events), low, high), events)
+        return grow(wealth, prior, _wide(odds, (m, n, a, events), low, high), events)
     terms, term = [1.0], 1.0
     for x in range(low, high):
         term *= (m - x) * (events - x) / ((x + 1.0) * (n - events + x + 1.0))
@@ -113,7 +113,7 @@ def binomial(
         return wealth
     if events > MOST:
         logs = [a * math.log(odd) - events * math.log1p(share * (odd - 1.0)) for odd in odds]
-        return _mixed(wealth, prior, logs, events)
+        return grow(wealth, prior, logs, events)
     terms, term = [1.0], 1.0
     for x in range(events):
         term *= (events - x) / (x + 1.0) * ratio
@@ -164,13 +164,6 @@ def _boosted(
         boost = max(boost, (1.0 - cap * over) / (1.0 - gone))
     won = boost**_BOOST * (cash + sum([stake * power[seen] for stake, power in rows]))
     return goal if won >= cap else wealth.log_e + math.log(won)
-
-
-def _mixed(wealth: Wealth, prior: tuple[float, ...], logs: Sequence[float], events: int) -> Wealth:
-    highest = max(0.0, *logs)
-    grown = [part * math.exp(value - highest) for part, value in zip(wealth.parts, logs, strict=False)]
-    grown.append(wealth.parts[-1] * math.exp(-highest))
-    return settle(wealth, wealth.log_e + highest + math.log(math.fsum(grown)), grown, prior, events)
 
 
 def _wide(odds: Sequence[float], table: tuple[int, int, int, int], low: int, high: int) -> list[float]:

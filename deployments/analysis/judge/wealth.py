@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _FIRST = 100.0  # events after which sharing out slows down
+_LEAST = 1e-250
 _PACE = 0.25  # after n events about this part of 1/n is shared out: it costs a quarter of the logarithm of n in all
 
 
@@ -34,11 +35,13 @@ def begin(prior: tuple[float, ...]) -> Wealth:
 
 def grow(wealth: Wealth, prior: tuple[float, ...], factors: Sequence[float], events: float) -> Wealth:
     """The wealth after each bet has paid exp(`factors`) for its part; `events` (>= 0) paces the sharing out."""
-    highest = max(0.0, *factors)
-    exp = math.exp
-    grown = [part * exp(factor - highest) for part, factor in zip(wealth.parts, factors, strict=False)]
-    grown.append(wealth.parts[-1] * exp(-highest))
-    return settle(wealth, wealth.log_e + highest + math.log(sum(grown)), grown, prior, events)
+    exp, shift = math.exp, 0.0
+    if max(factors) > 600.0:
+        shift = max(factors)
+        factors = [factor - shift for factor in factors]
+    grown = [part * exp(factor) for part, factor in zip(wealth.parts, factors, strict=False)]
+    grown.append(wealth.parts[-1] * exp(-shift))
+    return settle(wealth, wealth.log_e + shift + math.log(sum(grown)), grown, prior, events)
 
 
 def settle(wealth: Wealth, log_e: float, grown: Sequence[float], prior: tuple[float, ...], events: float) -> Wealth:
@@ -47,11 +50,11 @@ def settle(wealth: Wealth, log_e: float, grown: Sequence[float], prior: tuple[fl
     The part that is shared out anew after an event falls with the events before: it costs a slow, steady gain little.
     """
     before, total = wealth.events, sum(grown)
-    if not events:
-        return Wealth(log_e, tuple([part / total for part in grown]), before)
-    kept = ((before + _FIRST) / (before + events + _FIRST)) ** _PACE
+    kept = ((before + _FIRST) / (before + events + _FIRST)) ** _PACE if events else 1.0
     fresh, scale = 1.0 - kept, kept / total
     parts = [part * scale + fresh * first for part, first in zip(grown, prior, strict=True)]
+    if min(parts) < _LEAST:  # or a great gain after a great loss, or the other way round, could not be told in numbers
+        parts = [max(part, _LEAST) for part in parts]
     return Wealth(log_e, tuple(parts), before + events)
 
 

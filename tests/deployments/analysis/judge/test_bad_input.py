@@ -149,7 +149,7 @@ def test_a_long_interval_is_no_hole_when_it_says_its_length() -> None:
 
 
 def test_too_little_is_not_enough() -> None:
-    few = [ratio(t, (0, 10**6), (0, 10**6 + t)) for t in range(2)]
+    few = [ratio(t, (0, 10**6), (0, 10**6 + 1 + t)) for t in range(2)]
     assert "too few intervals: 2 < 3" in verdict(feed(POLICY, few)).message
     metric = MetricPolicy(name="m", min_total=5000)
     assert "too few events of the canary" in verdict(feed(JudgePolicy(metrics=(metric,)), good())).message

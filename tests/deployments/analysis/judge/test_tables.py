@@ -132,3 +132,11 @@ def test_money_is_spread_and_not_made(factors: list[float], events: float) -> No
 def test_mean_of_nothing_is_no_evidence() -> None:
     assert log_mean([]) == 0.0
     assert log_mean([0.0, math.log(3.0)]) == pytest.approx(math.log(2.0))
+
+
+@given(st.lists(st.lists(st.floats(-1e5, 1e5), min_size=6, max_size=6), max_size=6))
+def test_enormous_gains_and_losses_can_be_told(intervals: list[list[float]]) -> None:
+    wealth = begin(PRIOR)
+    for factors in intervals:
+        wealth = grow(wealth, PRIOR, factors, 0.0)
+    assert math.isfinite(wealth.log_e)
