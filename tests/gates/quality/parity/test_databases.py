@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from gates.quality.engines.duckdb import open_files
 from gates.quality.engines.open import open_batch
 from tests.gates.quality.parity.cases import Case, all_cases
 from tests.gates.quality.parity.compare import differences
@@ -177,6 +178,28 @@ def test_a_database_says_what_great_expectations_says(engine: str, found: Mappin
     ]
     assert not wrong, f"{len(wrong)} cases differ:\n" + "\n".join(wrong)
     assert len(here.cases) - len(here.aside) >= 500
+
+
+@pytest.mark.parametrize(("kind", "engine"), [("like_pattern", "postgres"), ("unexpected_rows", "sqlite")])
+def test_what_only_sql_has_means_the_same_on_files(
+    kind: str, engine: str, ours: Mapping[str, Judged], folder: Path
+) -> None:
+    """Great Expectations has neither patterns with LIKE nor queries on pandas: files are held to the database.
+
+    But for the backslash: PostgreSQL's LIKE has it as the escape where none is given, DuckDB's has none then. And
+    whole rows of SQLite have texts for times.
+    """
+    if engine not in ours:
+        pytest.skip(f"no server for {engine}")
+    cases = [
+        case
+        for case in ours[engine].cases
+        if kind in case.type and "\\\\" not in case.id and "SELECT * FROM {batch} WHERE n > 3" not in case.id
+    ]
+    on_files = judge(cases, lambda table: open_files([folder / f"{table}.parquet"]))
+    wrong = {case.id: unlike(case, on_files, ours[engine].ours) for case in cases}
+    assert len(cases) > 5
+    assert {name: found for name, found in wrong.items() if found} == {}
 
 
 LISTED = [(difference, engine) for difference in DIFFERENCES for engine in difference.engines if engine != "duckdb"]

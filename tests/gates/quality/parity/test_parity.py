@@ -87,3 +87,9 @@ def test_there_are_enough_cases_of_every_type() -> None:
 
 def test_at_least_fifty_types_are_planned() -> None:
     assert len(planned_types()) >= 50
+
+
+@pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda difference: difference.name)
+def test_every_difference_is_in_the_documentation(difference: Any) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "quality-differences.md").read_text(encoding="utf-8")
+    assert f"| {difference.name} |" in page
