@@ -78,15 +78,11 @@ class Footers:
             )
         return replace(self, columns=columns)
 
-    def few_values(self, name: str) -> bool:
-        """Whether texts of a column are stored as places in a short dictionary, as far as their size tells."""
+    def bytes_each(self, name: str) -> float | None:
+        """Stored bytes for each value of a column that is not null; None: unknown, or there is no value."""
         chunks = self.columns.get(name, ())
         values = self.total - (self.nulls(name) or 0)
-        return bool(chunks) and values > 0 and sum(chunk.bytes for chunk in chunks) < values * _DICTIONARY_BYTES
-
-
-_DICTIONARY_BYTES = 3.5
-"""Below this size for each value texts cannot have been written out: four bytes tell the length alone."""
+        return sum(chunk.bytes for chunk in chunks) / values if chunks and values > 0 else None
 
 
 def parse_bound(text: str | None, kind: Kind) -> Any:

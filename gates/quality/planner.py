@@ -230,7 +230,7 @@ def _value_counts(metric: ValueCounts, source: Source) -> Step:
     query = (
         _filtered(query, metric.where, not_null(value))
         .group_by(value.copy())
-        .order_by(exp.Ordered(this=value.copy(), nulls_first=True))
+        .order_by(exp.Ordered(this=_qualified(value), nulls_first=True))
     )
     if metric.limit is not None:
         query = query.limit(metric.limit + 1)

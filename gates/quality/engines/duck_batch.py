@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gates.quality.engines import duck_arrays, duck_keys, duck_lists, duck_plan, duck_rows
 from gates.quality.engines.base import Answer, QueryFailedError, SqlBatch
@@ -60,7 +61,8 @@ class DuckBatch(SqlBatch):
         """What is known before reading rows, asked once."""
         if self._facts is None:
             limit = self.connection.limits.memory_limit_mb
-            memory = DEFAULT_SORTING if limit is None else limit * (1 << 20) // 5
+            allowed = DEFAULT_SORTING if limit is None else limit * (1 << 20) // 5
+            memory = allowed if self._tuning.sorting is None else self._tuning.sorting
             footers = self._data.footers(self.schema())
             self._facts = Facts(schema=self.schema(), footers=footers, memory=memory, tuning=self._tuning)
         return self._facts
@@ -151,8 +153,46 @@ class DuckBatch(SqlBatch):
         self._decide(counts)
         for step in plan(self._open(counts), self.source, self.dialect):
             self.run(step)
-        for step in self._lists(left):
-            self.run(step)
+        for group in duck_lists.groups_of(left):
+            self._answer_group(group, self._values[duck_lists.present_values(group[0])])
+
+    def _answer_group(self, group: tuple[Quantiles, ...], count: Any) -> None:
+        """Quantiles of the same values: by a sorted list if that fits into memory."""
+        if not isinstance(count, int) or not count:
+            self._values.update(dict.fromkeys(group, count if isinstance(count, Failed) else ()))
+        elif count * duck_lists.LIST_BYTES <= self.facts().memory or not self._selected(group, count):
+            self.run(duck_lists.sorted_list(group, count, self.source))
+
+    def _selected(self, group: tuple[Quantiles, ...], count: int) -> bool:
+        """Quantiles in bounded memory; False where that did not succeed."""
+        ranks = duck_lists.ranks_of(group, count)
+        try:
+            for width in (5.0, 25.0):
+                values = self._near(group[0], duck_lists.sample_points(ranks, count, width), ranks)
+                if values is not None:
+                    found = dict(zip(ranks, values, strict=True))
+                    self._values.update({metric: duck_lists.from_ranks(metric, found, count) for metric in group})
+                    return True
+        except (QueryFailedError, TypeError):
+            pass  # values that have no form in SQL, or no order
+        return False
+
+    def _near(
+        self, metric: Quantiles, points: Sequence[tuple[float | None, float | None]], ranks: Sequence[int]
+    ) -> Sequence[Any] | None:
+        """The values at `ranks` if they are where a sample says; else None."""
+        asked = sorted({point for pair in points for point in pair if point is not None})
+        query = duck_lists.sample_query(metric, asked, self.source)
+        row = self.send(self.dialect.render(query)).rows[0] if asked else ([],)
+        bounds: dict[float | None, Any] = {None: None} | dict(zip(asked, row[0], strict=True))
+        brackets = [
+            duck_lists.Bracket(rank=rank, low=bounds[low], high=bounds[high])
+            for rank, (low, high) in zip(ranks, points, strict=True)
+        ]
+        counted = duck_lists.counts_query(metric, brackets, self.source, self.dialect)
+        counts = self.send(self.dialect.render(counted)).rows[0]
+        between = duck_lists.between_query(metric, brackets, counts, self.source)
+        return None if between is None else self.send(self.dialect.render(between)).rows[0]
 
     def _decide(self, metrics: Iterable[Metric]) -> None:
         """What the footers say."""
@@ -193,16 +233,6 @@ class DuckBatch(SqlBatch):
                 self._finish(running)
             return
         super().unsettled(metric)
-
-    def _lists(self, metrics: Sequence[Quantiles]) -> tuple[Step, ...]:
-        sorts = []
-        for metric in metrics:
-            count = self._values[duck_lists.present_values(metric)]
-            if isinstance(count, int) and count:
-                sorts.append(metric)
-            else:
-                self._values[metric] = count if isinstance(count, Failed) else ()
-        return duck_lists.sorted_lists(sorts, lambda count: int(self._values[count]), self.source)
 
     def _started(self, proof: HashProof) -> Running | None:
         """The hashes of a proof on their way; None if that failed, and the plain way was gone."""

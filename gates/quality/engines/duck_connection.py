@@ -54,8 +54,21 @@ class DuckConnection:
 
     def _answer(self, raw: Any, sql: str) -> Answer:
         with self._guarded(raw):
-            cursor = raw.execute(sql)
-            return Answer(columns=tuple(item[0] for item in cursor.description or ()), rows=cursor.fetchall())
+            try:
+                return _answer(raw, sql)
+            except duckdb.OutOfMemoryException:
+                with self._one_thread(raw):
+                    return _answer(raw, sql)
+
+    @contextmanager
+    def _one_thread(self, raw: Any) -> Iterator[None]:
+        """A limit on memory is shared by the threads: where it is too small for all of them, one may do."""
+        (threads,) = raw.execute("SELECT current_setting('threads')").fetchone()
+        raw.execute("SET threads = 1")
+        try:
+            yield
+        finally:
+            raw.execute(f"SET threads = {int(threads)}")
 
     def interrupt(self) -> None:
         """End the queries that are running, from another thread."""
@@ -103,6 +116,11 @@ class DuckConnection:
             self._second.close()
         self.raw.close()
         self._folder.cleanup()
+
+
+def _answer(raw: Any, sql: str) -> Answer:
+    cursor = raw.execute(sql)
+    return Answer(columns=tuple(item[0] for item in cursor.description or ()), rows=cursor.fetchall())
 
 
 @contextmanager

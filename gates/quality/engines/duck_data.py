@@ -6,7 +6,7 @@ query over text would parse all of it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -14,7 +14,7 @@ from sqlglot import exp
 from gates.quality.engines.base import QueryFailedError
 from gates.quality.engines.duck_connection import DuckConnection
 from gates.quality.engines.duck_dialect import kind_of
-from gates.quality.engines.files import FileSet, reader
+from gates.quality.engines.files import FileSet, listed, reader
 from gates.quality.footers import Chunk, Footers, parse_bound
 from gates.quality.metrics import Column, Kind, Schema
 from gates.quality.planner import BATCH
@@ -51,7 +51,7 @@ def _from_parquet(connection: DuckConnection, files: FileSet) -> Data:
     source = reader(files)
     _same_columns(connection, files)
     connection.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {source}")
-    names = _list(files.paths)
+    names = listed(files)
     counted = connection.execute(f"SELECT file_name, num_rows FROM parquet_file_metadata({names})").rows
     sizes = {str(name): int(rows) for name, rows in counted}
     starts, start = [], 0
@@ -63,17 +63,13 @@ def _from_parquet(connection: DuckConnection, files: FileSet) -> Data:
     return Data(footers=lambda schema: _parquet_footers(connection, files, sizes, schema), files=files)
 
 
-def _list(paths: Sequence[str]) -> str:
-    return "[" + ", ".join(exp.Literal.string(path).sql("duckdb") for path in paths) + "]"
-
-
 def _same_columns(connection: DuckConnection, files: FileSet) -> None:
     """DuckDB takes the columns of the first file, and would pass over those that only others have."""
     if len(files.paths) == 1:
         return
     query = (
         "SELECT file_name, list((name, type, duckdb_type)) FROM "  # in the order of the file
-        f"parquet_schema({_list(files.paths)}) WHERE num_children IS NULL GROUP BY file_name"
+        f"parquet_schema({listed(files)}) WHERE num_children IS NULL GROUP BY file_name"
     )
     shapes = {str(name): sorted(map(str, shape)) for name, shape in connection.execute(query).rows}
     first = files.paths[0]
@@ -92,7 +88,7 @@ def _parquet_footers(connection: DuckConnection, files: FileSet, sizes: dict[str
         return Footers(rows=tuple(sizes[path] for path in files.paths), columns={})
     query = (
         "SELECT file_name, row_group_id, path_in_schema, row_group_num_rows, stats_null_count, stats_min_value, "
-        f"stats_max_value, total_uncompressed_size FROM parquet_metadata({_list(files.paths)})"
+        f"stats_max_value, total_uncompressed_size FROM parquet_metadata({listed(files)})"
     )
     place = {path: index for index, path in enumerate(files.paths)}
     rows = sorted(connection.execute(query).rows, key=lambda row: (place[str(row[0])], int(row[1])))

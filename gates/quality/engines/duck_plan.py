@@ -54,11 +54,14 @@ class Tuning:
     """From how many rows on something is worth while.
 
     `planned`: below it plain queries take milliseconds each. `hashed`: from it on sorting hashes is faster than a hash
-    table of the keys.
+    table of the keys. Texts stored in fewer than `dictionary_bytes` each are places in a short dictionary: written out,
+    the length alone takes four. `sorting` is what sorting outside DuckDB may take, in bytes; None: what the limit allows.
     """
 
     planned: int = 100_000
     hashed: int = 2_000_000
+    dictionary_bytes: float = 3.5
+    sorting: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,11 @@ class Facts:
     def present(self, key: exp.Expression) -> bool:
         """Whether `key` is a column without nulls."""
         return isinstance(key, exp.Column) and self.footers.nulls(key.name) == 0
+
+    def few_texts(self, name: str) -> bool:
+        """Whether a column has texts, and few different ones, as far as their size tells."""
+        size = self.footers.bytes_each(name)
+        return self.kind(name) is Kind.STRING and size is not None and size < self.tuning.dictionary_bytes
 
     def kind(self, name: str) -> Kind | None:
         found = self.schema.get(name)
@@ -188,8 +196,11 @@ def _one_text(metric: Metric, facts: Facts) -> str | None:
     if len(names) != 1 or any(part.find(exp.Query) for part in found):
         return None
     (name,) = names
-    texts = facts.kind(name) is Kind.STRING and facts.footers.few_values(name)
-    return name if texts and not (isinstance(metric, Count) and all(_is_cheap(part) for part in found)) else None
+    return (
+        name
+        if facts.few_texts(name) and not (isinstance(metric, Count) and all(_is_cheap(part) for part in found))
+        else None
+    )
 
 
 def _is_cheap(condition: exp.Expression) -> bool:

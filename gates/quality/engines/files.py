@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +94,15 @@ def _partitioned(file: str) -> bool:
     return any("=" in part for part in Path(file).parts[:-1])
 
 
+def listed(files: FileSet) -> str:
+    """The paths as a list in SQL. DuckDB takes every path for a pattern, so that `x[1].parquet` would be `x1.parquet`."""
+    escaped = (re.sub(r"[*?[]", r"[\g<0>]", path) for path in files.paths)
+    return "[" + ", ".join(exp.Literal.string(path).sql("duckdb") for path in escaped) + "]"
+
+
 def reader(files: FileSet) -> str:
     """The table function of DuckDB that reads `files` as one table."""
-    names = "[" + ", ".join(exp.Literal.string(path).sql("duckdb") for path in files.paths) + "]"
+    names = listed(files)
     options = ", hive_partitioning = true" if files.hive else ", hive_partitioning = false"
     match files.format:
         case "parquet":

@@ -194,13 +194,13 @@ SELECT SUM(headgate_count) FROM (SELECT `s` AS headgate_key_0, COUNT(*) AS headg
 SELECT SUM(headgate_count) FROM (SELECT `n` AS headgate_key_0, `b` AS headgate_key_1, COUNT(*) AS headgate_count FROM `shop`.`public`.`orders` AS headgate_batch GROUP BY `n`, `b` HAVING COUNT(*) > 1) AS t;
 
 -- values
-SELECT `n` AS headgate_value, COUNT(*) AS headgate_count FROM `shop`.`public`.`orders` AS headgate_batch WHERE NOT (`n`) IS NULL GROUP BY headgate_value ORDER BY `n`;
+SELECT `n` AS headgate_value, COUNT(*) AS headgate_count FROM `shop`.`public`.`orders` AS headgate_batch WHERE NOT (`n`) IS NULL GROUP BY headgate_value ORDER BY headgate_batch.`n`;
 
 -- values within the limit
-SELECT `n` AS headgate_value, COUNT(*) AS headgate_count FROM `shop`.`public`.`orders` AS headgate_batch WHERE NOT (`n`) IS NULL GROUP BY headgate_value ORDER BY `n` LIMIT 5;
+SELECT `n` AS headgate_value, COUNT(*) AS headgate_count FROM `shop`.`public`.`orders` AS headgate_batch WHERE NOT (`n`) IS NULL GROUP BY headgate_value ORDER BY headgate_batch.`n` LIMIT 5;
 
 -- too many values
-SELECT `n` AS headgate_value, COUNT(*) AS headgate_count FROM `shop`.`public`.`orders` AS headgate_batch WHERE NOT (`n`) IS NULL GROUP BY headgate_value ORDER BY `n` LIMIT 4;
+SELECT `n` AS headgate_value, COUNT(*) AS headgate_count FROM `shop`.`public`.`orders` AS headgate_batch WHERE NOT (`n`) IS NULL GROUP BY headgate_value ORDER BY headgate_batch.`n` LIMIT 4;
 
 -- quantiles
 SELECT headgate_rank, headgate_count, headgate_value FROM (SELECT `n` AS headgate_value, ROW_NUMBER() OVER (ORDER BY `n`) AS headgate_rank, COUNT(*) OVER () AS headgate_count FROM `shop`.`public`.`orders` AS headgate_batch WHERE NOT (`n`) IS NULL) AS t WHERE headgate_rank BETWEEN 0.0 * headgate_count - 2 AND 0.0 * headgate_count + 2 OR headgate_rank BETWEEN 0.2 * headgate_count - 2 AND 0.2 * headgate_count + 2 OR headgate_rank BETWEEN 0.21 * headgate_count - 2 AND 0.21 * headgate_count + 2 OR headgate_rank BETWEEN 0.5 * headgate_count - 2 AND 0.5 * headgate_count + 2 OR headgate_rank BETWEEN 0.8 * headgate_count - 2 AND 0.8 * headgate_count + 2 OR headgate_rank BETWEEN 1.0 * headgate_count - 2 AND 1.0 * headgate_count + 2;

@@ -194,13 +194,13 @@ SELECT SUM(headgate_count) FROM (SELECT "s" AS headgate_key_0, COUNT(*) AS headg
 SELECT SUM(headgate_count) FROM (SELECT "n" AS headgate_key_0, "b" AS headgate_key_1, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch GROUP BY "n", "b" HAVING COUNT(*) > 1) AS t;
 
 -- values
-SELECT "n" AS headgate_value, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL GROUP BY "n" ORDER BY "n" NULLS FIRST;
+SELECT "n" AS headgate_value, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL GROUP BY "n" ORDER BY headgate_batch."n" NULLS FIRST;
 
 -- values within the limit
-SELECT "n" AS headgate_value, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL GROUP BY "n" ORDER BY "n" NULLS FIRST LIMIT 5;
+SELECT "n" AS headgate_value, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL GROUP BY "n" ORDER BY headgate_batch."n" NULLS FIRST LIMIT 5;
 
 -- too many values
-SELECT "n" AS headgate_value, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL GROUP BY "n" ORDER BY "n" NULLS FIRST LIMIT 4;
+SELECT "n" AS headgate_value, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL GROUP BY "n" ORDER BY headgate_batch."n" NULLS FIRST LIMIT 4;
 
 -- quantiles
 SELECT PERCENTILE_DISC(0.0) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(0.2) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(0.21) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(0.8) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(1.0) WITHIN GROUP (ORDER BY "n") FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL;
