@@ -68,7 +68,7 @@ def run_fallback(
         found = _parse(document)
     except WorkerError as error:
         found = {}
-        reason = f"{error}. {error.fix}"
+        reason = f"{str(error).rstrip('.')}. {error.fix}"
     else:
         reason = "Great Expectations returned no result for this expectation"
     return tuple(_complete(found.get(index), entry, reason) for index, entry in enumerate(entries))

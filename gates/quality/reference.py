@@ -34,6 +34,7 @@ class WorkerError(Exception):
 
 def run_worker(tasks: Sequence[Mapping[str, Any]], *, timeout_s: float, worker: str, network: bool = False) -> bytes:
     """What the worker wrote about `tasks` (see `gates.quality.worker`). Raises `WorkerError` when it wrote nothing."""
+    job = {"network": network, "folder": str(Path.cwd()), "suites": list(tasks)}
     with tempfile.TemporaryDirectory(prefix="headgate-quality-") as folder:
         target = Path(folder) / "result.json"
         done = process.run(
@@ -42,7 +43,7 @@ def run_worker(tasks: Sequence[Mapping[str, Any]], *, timeout_s: float, worker: 
             timeout_s=timeout_s,
             cwd=Path(folder),
             env=worker_environment(),
-            stdin=json.dumps({"result": str(target), "network": network, "suites": list(tasks)}, default=str),
+            stdin=json.dumps(job | {"result": str(target)}, default=str),
         )
         if done.timed_out:
             raise WorkerError(

@@ -4,7 +4,7 @@ In a process of its own because the import takes seconds and 200 MB, because it 
 without grpcio) it may end the interpreter with status 0 in the middle of the import. So the result is a file that
 must exist, be complete and name every suite: a return code alone means nothing.
 
-Job: `{"result": FILE, "network": BOOL, "suites": [TASK]}` with, in each task, `name`, `suite_parameters`,
+Job: `{"result": FILE, "network": BOOL, "folder": FOLDER, "suites": [TASK]}`; relative paths count from `folder`. With, in each task, `name`, `suite_parameters`,
 `expectations`, and where the rows are: `files`, or `source` (`{"kind": "files", "data", "table"}`, read as the engine
 DuckDB reads them, of which only `columns` are needed; or `{"kind": "database", "url", "table"}`, read by Great
 Expectations itself). `key` names columns that identify a row; `result_format` is Great Expectations' own (SUMMARY);
@@ -38,6 +38,8 @@ def main() -> int:
     if not job.get("network"):
         forbid_network()
     engine, run_suite = _load_engine()
+    # Only now: until here the current folder is an empty one, which nothing can be imported from.
+    os.chdir(job.get("folder", "."))
     suites = [run_suite(task) for task in job["suites"]]
     document = {"version": RESULT_VERSION, "engine": engine, "suites": suites}
     target = Path(job["result"])

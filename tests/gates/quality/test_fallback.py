@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Mapping
@@ -56,7 +57,8 @@ def on_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
     folder = tmp_path_factory.mktemp("data")
     FRAME[:2].to_csv(folder / "1.csv", index=False)
     FRAME[2:].to_csv(folder / "2.csv.gz", index=False)
-    return run(ENTRIES, Source(data=str(folder / "*.csv*")))
+    with contextlib.chdir(folder):
+        return run(ENTRIES, Source(data="*.csv*"))
 
 
 @pytest.fixture(scope="module")
