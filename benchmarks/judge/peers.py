@@ -20,7 +20,7 @@ _TOLERANCE = 0.25
 NEVER = np.iinfo(np.int64).max
 
 
-def kayenta(canary: Array, baseline: Array, level: float, every: int = 10) -> Array:
+def kayenta(canary: Array, baseline: Array, level: float, every: int = 5) -> Array:
     """The look (number of intervals) at which each rollout is aborted; rates are rollouts by intervals."""
     rollouts, length = canary.shape
     aborted = np.full(rollouts, NEVER)

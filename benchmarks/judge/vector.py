@@ -34,6 +34,7 @@ class VectorJudge:
         zeros = np.zeros(rollouts)
         self.harm, self.safety = zeros.copy(), zeros.copy()
         self.harm_parts = np.tile(bets.PRIOR, (rollouts, 1))
+        self.prior = self.harm_parts.copy()
         self.safe_parts = np.tile(rules._WAY_PRIOR, (rollouts, 1))
         self.bet_on, self.bad, self.total = zeros.copy(), zeros.copy(), zeros.copy()
         self.seen, self.expected, self.events = zeros.copy(), zeros.copy(), zeros.copy()
@@ -51,6 +52,12 @@ class VectorJudge:
         both = (m > 0) & (n > 0)
         cheap = np.minimum(np.minimum(m, n), expected + 4.0 * np.sqrt(expected)) <= rules._FEW
         odds = self._odds()
+        share = m / np.maximum(m + n, 1)
+        telling = (m + n) * rate * share * (1.0 - share) * 0.5 * bets._LOG_HALF_MORE**2
+        many = (self.total > 0) & (telling >= bets._TELLING)
+        self.prior = np.where(many[:, None], np.array(bets.PRIOR_MANY), np.array(bets.PRIOR))
+        new = both & (self.bet_on == 0) & (self.harm == 0)
+        self.harm_parts[new] = self.prior[new]
         for rows, bet in ((both & cheap, self._conditional), (both & ~cheap & (self.total > 0), self._against)):
             at = np.flatnonzero(rows)
             if at.size:
@@ -76,7 +83,7 @@ class VectorJudge:
     def _settle(self, at: Array, log_e: Array, grown: Array, k: Array) -> None:
         before = self.bet_on[at]
         kept = (((before + _FIRST) / (before + k + _FIRST)) ** _PACE)[:, None]
-        self.harm_parts[at] = grown / grown.sum(1, keepdims=True) * kept + (1.0 - kept) * np.array(bets.PRIOR)
+        self.harm_parts[at] = grown / grown.sum(1, keepdims=True) * kept + (1.0 - kept) * self.prior[at]
         self.harm[at] = log_e
         self.bet_on[at] += k
 

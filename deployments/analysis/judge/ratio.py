@@ -6,7 +6,7 @@ import math
 from math import log, log1p
 from typing import NamedTuple
 
-from deployments.analysis.judge.odds import PRIOR, odds_after
+from deployments.analysis.judge.odds import PRIOR, odds_after, prior_for
 from deployments.analysis.judge.tables import against, conditional, nearest
 from deployments.analysis.judge.wealth import Wealth, begin, grow
 
@@ -69,10 +69,13 @@ def step(
         return learn(test, b, n)
     harm, safety = test.harm, test.safety
     rate = (test.bad + 0.5) / (test.total + 1.0)
+    prior = prior_for((m + n) * rate, m / (m + n)) if test.total else PRIOR
+    if not harm.events and not harm.log_e:
+        harm = begin(prior)
     if tolerated == _NO_WORSE and exact and _cheap(m, n, rate if test.total else 0.5):
-        harm = conditional(harm, PRIOR, odds_after(test.seen, test.expected, test.events), table, goal)
+        harm = conditional(harm, prior, odds_after(test.seen, test.expected, test.events), table, goal)
     elif test.total:
-        harm = grow(harm, PRIOR, _harm(test, table, rate, tolerated), a + b)
+        harm = grow(harm, prior, _harm(test, table, rate, tolerated), a + b)
     if test.total:
         safety = grow(safety, _WAY_PRIOR, _safety(table, rate, margin), 0.0)
     seen, expected = test.seen + a, test.expected + (a + b) * m / (m + n)
