@@ -256,6 +256,9 @@ def _rounding(numbers: Numbers, *, whole: bool) -> str:
 def _other_place(numbers: Numbers) -> str:
     """Differences so small that the same numbers were rounded elsewhere: earlier, later, or in another mode."""
     base, head = numbers.base_decimals, numbers.head_decimals
+    # A tie that was rounded before falls to either side: the distance says more than the mode then.
+    if head is not None and (base is None or head < base) and numbers.max <= 0.5 * 10.0**-head * 1.001:
+        return f"head is base rounded to {head} decimals"
     if head is not None and (base is None or head < base) and numbers.max <= 10.0**-head * 1.001:
         return f"head has {head} decimals where base has {'more' if base is None else base}"
     if base is not None and (head is None or base < head) and numbers.max <= 10.0**-base * 1.001:

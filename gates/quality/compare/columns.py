@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gates.quality.compare.model import Retyped
 from gates.quality.metrics import Column, Kind
@@ -43,6 +43,15 @@ class Pairing:
 
     def get(self, name: str) -> Pair | None:
         return next((pair for pair in self.pairs if pair.name == name), None)
+
+    def with_renamed(self, pair: Pair) -> Pairing:
+        """The same with two columns of different names taken as one."""
+        return replace(
+            self,
+            pairs=(*self.pairs, pair),
+            removed=tuple(column for column in self.removed if column.name != pair.base.name),
+            added=tuple(column for column in self.added if column.name != pair.head.name),
+        )
 
 
 def pair_columns(base: SideSchema, head: SideSchema, ignore: Iterable[str] = ()) -> Pairing:

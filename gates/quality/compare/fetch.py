@@ -12,7 +12,7 @@ from gates.quality.compare.columns import Pair, Pairing, pair_columns, rename_pa
 from gates.quality.compare.deltas import fetch_change
 from gates.quality.compare.looking import fetch_examples, fetch_traits
 from gates.quality.compare.matching import Matched, match_keys, match_rows
-from gates.quality.compare.model import Comparison, Question, Renamed, SchemaDifference
+from gates.quality.compare.model import MAX_SAMPLE, Comparison, Question, Renamed, SchemaDifference
 from gates.quality.compare.seen import Asked, Layout, fetch_seen
 from gates.quality.compare.shifts import fetch_segments, fetch_shift
 from gates.quality.compare.source import Opened, Side, identifier, open_sides
@@ -56,6 +56,7 @@ def _compare(asked: Asked, opened: tuple[Opened, Opened], question: Question) ->
     base, head = opened
     pairing = pair_columns(base.schema, head.schema, question.ignore)
     _check_names(opened, question)
+    pairing = _with_renamed_key(asked, opened, pairing, question)
     key = _given_key(pairing, question)
     layout = _make_views(asked, opened, pairing, key, question)
     rows = (int(asked.row("SELECT count(*) FROM base")[0]), int(asked.row("SELECT count(*) FROM head")[0]))
@@ -109,9 +110,33 @@ def _check_names(opened: tuple[Opened, Opened], question: Question) -> None:
         raise ConfigError(f"column {repeated[0]!r} is named twice", where="--key", next_step="Name it once.")
 
 
+def _with_renamed_key(asked: Asked, opened: tuple[Opened, Opened], pairing: Pairing, question: Question) -> Pairing:
+    """A column of the key that is on one side only is looked for on the other, by its values."""
+    for name in question.key:
+        candidates = [
+            rename_pair(removed, added)
+            for removed in pairing.removed
+            for added in pairing.added
+            if name in {removed.name, added.name}
+        ]
+        for pair in candidates:
+            if pair and _same_values(asked, opened, pair):
+                pairing = pairing.with_renamed(pair)
+                break
+    return pairing
+
+
+def _same_values(asked: Asked, opened: tuple[Opened, Opened], pair: Pair) -> bool:
+    base, head = opened
+    text = sql.found_again(_value(pair, "base"), base.relation, _value(pair, "head"), head.relation, MAX_SAMPLE)
+    found, some = asked.row(text)
+    return bool(some and found >= 0.5 * some)
+
+
 def _given_key(pairing: Pairing, question: Question) -> tuple[Pair, ...]:
     """The key's columns; () where one of them is on one side only, so that rows are compared whole."""
-    found = [pairing.get(name) for name in question.key]
+    by_head = {pair.head.name: pair for pair in pairing.pairs}
+    found = [pairing.get(name) or by_head.get(name) for name in question.key]
     return tuple(pair for pair in found if pair) if all(found) else ()
 
 
@@ -219,8 +244,13 @@ _ENOUGH = 0.9
 
 
 def _renamed(layout: Layout, matched: Matched) -> list[Renamed]:
-    """Best partners first; a column takes part in one rename only."""
-    found: list[Renamed] = []
+    """Best partners first; a column takes part in one rename only. Columns of the key were found before."""
+    rows = matched.keys.matched
+    found = [
+        Renamed(base=pair.base.name, head=pair.head.name, equal=rows, rows=rows)
+        for pair in layout.keys
+        if pair.base.name != pair.head.name
+    ]
     order = sorted(matched.equal.items(), key=lambda item: (-item[1], item[0]))
     for index, equal in order:
         pair = layout.renames[index]

@@ -10,12 +10,14 @@ Order of work, each step only where the one before did not settle it:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from gates.quality.compare import sql
 from gates.quality.compare.model import MAX_SAMPLE, Keys
-from gates.quality.compare.seen import Asked, Layout, fetch_seen
+from gates.quality.compare.seen import Asked, Layout, fetch_seen, is_out_of_memory
+from gates.quality.engines.base import QueryFailedError
 from gates.quality.metrics import Kind
 
 _EXACT_ROWS = 1_000_000
@@ -23,6 +25,7 @@ _EXACT_ROWS = 1_000_000
 _SLICE = 256
 _CHUNK = 16
 """Columns carried through one join; bounds its memory, whatever the width of the table."""
+_PARTS = 16
 _FEW = 500_000
 """Up to so many changed rows are read and compared by themselves; above, all rows are joined once more."""
 
@@ -121,8 +124,8 @@ def _join(
     chunks = [ordered[at : at + _CHUNK] for at in range(0, len(ordered), _CHUNK)] or [[]]
     names = tuple(f"x{index}" for index in range(len(layout.renames)))
     first = _carried(layout, ordered, whole=True) if whole else _carried(layout, chunks[0])
-    text = sql.join(count, first, sql.Carried(columns=names) if names else None, nulls=nulls, sides=sides)
-    asked.rows(f"CREATE OR REPLACE TEMP TABLE joined AS {text}")
+    equal_names = sql.Carried(columns=names) if names else None
+    _make_joined(asked, "joined", partial(sql.join, count, first, equal_names, nulls=nulls, sides=sides))
     pairs, lost, added = asked.row(f"SELECT {', '.join(f'count(*) FILTER (s = {s})' for s in range(3))} FROM joined")
     alone = asked.row("SELECT count(DISTINCT hk) FROM joined WHERE s > 0")[0]
     if (pairs + lost, pairs + added, lost + added) != (*rows, alone):
@@ -137,8 +140,9 @@ def _join(
         fetch_seen(asked, layout, (range(len(layout.columns)), range(len(layout.columns))), max(rows))
     for at, chunk in enumerate(chunks):
         if at or whole:
-            text = sql.join(count, _carried(layout, chunk), nulls=nulls, sides=_SEEN if seen else sides)
-            asked.rows(f"CREATE OR REPLACE TEMP TABLE joined{at} AS SELECT * FROM ({text}) WHERE mask <> 0")
+            carried, where = _carried(layout, chunk), _SEEN if seen else sides
+            text = partial(sql.join, count, carried, nulls=nulls, sides=where)
+            _make_joined(asked, f"joined{at}", text, only="WHERE mask <> 0")
         else:
             asked.rows("CREATE OR REPLACE TEMP VIEW joined0 AS SELECT * FROM joined")
     keys = Keys(
@@ -151,6 +155,19 @@ def _join(
     )
     changes = _changes(asked, chunks)
     return Matched(keys=keys, compared=pairs, changed=changes, equal=dict(enumerate(equal)), seen=seen)
+
+
+def _make_joined(asked: Asked, table: str, text: Callable[..., str], *, only: str = "") -> None:
+    """A table from a join. What memory does not suffice for at once is joined in parts of the keys, one after another."""
+    try:
+        asked.rows(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM ({text()}) {only}")
+        return
+    except QueryFailedError as error:
+        if not is_out_of_memory(error):
+            raise
+    for at in range(_PARTS):
+        into = f"INSERT INTO {table}" if at else f"CREATE OR REPLACE TEMP TABLE {table} AS"
+        asked.rows(f"{into} SELECT * FROM ({text(part=(at, _PARTS))}) {only}")
 
 
 def _changed_rows(asked: Asked, chunks: int) -> int:

@@ -8,10 +8,16 @@ from typing import Any
 
 from gates.quality.compare import sql
 from gates.quality.compare.columns import Pair
-from gates.quality.engines.duckdb import DuckConnection
+from gates.quality.engines.base import QueryFailedError
+from gates.quality.engines.duck_connection import DuckConnection
 
 PROFILED = 100_000
 """About so many keys are profiled, the same ones on both sides; all of them where there are not more than twice that."""
+
+
+def is_out_of_memory(error: QueryFailedError) -> bool:
+    """Whether DuckDB gave up for want of memory, and not for what was asked."""
+    return str(error).startswith("Out of Memory")
 
 
 @dataclass(slots=True)
@@ -22,8 +28,19 @@ class Asked:
     queries: list[str] = field(default_factory=list)
 
     def rows(self, text: str) -> Sequence[tuple[Any, ...]]:
+        """The rows of a query; one that memory does not suffice for is done by one thread alone, which needs less."""
         self.queries.append(text)
-        return self.connection.execute(text).rows
+        try:
+            return self.connection.execute(text).rows
+        except QueryFailedError as error:
+            if not is_out_of_memory(error):
+                raise
+        threads = self.connection.execute("SELECT current_setting('threads')").rows[0][0]
+        self.connection.execute("SET threads = 1")
+        try:
+            return self.connection.execute(text).rows
+        finally:
+            self.connection.execute(f"SET threads = {threads}")
 
     def row(self, text: str) -> tuple[Any, ...]:
         return self.rows(text)[0]

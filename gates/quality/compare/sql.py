@@ -112,9 +112,12 @@ def join(
     *,
     nulls: bool = True,
     sides: tuple[str, str] = SIDES,
+    part: tuple[int, int] | None = None,
 ) -> str:
     """All rows of both sides matched by key: hk (the key's hash), s (0 both, 1 base only, 2 head only), mask (bit 0 is
-    the first column of `carried` that differs, and so on), and with `renames` equal, a mask of pairs with equal values."""
+    the first column of `carried` that differs, and so on), and with `renames` equal, a mask of pairs with equal values.
+    `part` (p, of): only the p-th part of the keys.
+    """
     selected: list[str] = []
     compared: list[str] = []
     flags: list[list[str]] = []
@@ -132,10 +135,11 @@ def join(
     masks = f"CASE WHEN s = 0 AND ({' OR '.join(differs) or 'false'}) THEN {_bits(differs)} ELSE 0 END AS mask"
     if renames:
         masks += f", CASE WHEN s = 0 THEN {_bits([f'NOT ({flag})' for flag in flags[-1]])} ELSE 0 END AS equal"
+    some = f" WHERE ({hashed(keys(count))} >> 20) % {part[1]} = {part[0]}" if part else ""
     read = ", ".join([*(["m"] if there == "m" else []), *keys(count), *selected])
     return (
         f"SELECT {hashed(keys(count))} AS hk, s, {masks} FROM (SELECT {', '.join([*inner, *compared])} FROM "
-        f"(SELECT {read} FROM {sides[0]}) AS b FULL JOIN (SELECT {read} FROM {sides[1]}) AS h ON {same})"
+        f"(SELECT {read} FROM {sides[0]}{some}) AS b FULL JOIN (SELECT {read} FROM {sides[1]}{some}) AS h ON {same})"
     )
 
 
@@ -180,3 +184,9 @@ def duplicated_changes(count: int, columns: Sequence[str]) -> str:
     )
     names = ", ".join(keys(count))
     return f"SELECT {names} FROM ({parts}) GROUP BY {names} HAVING sum(s) <> 0"
+
+
+def found_again(base: str, base_relation: str, head: str, head_relation: str, sample: int) -> str:
+    """How many of some values of a column of base (with the lowest hashes) are in a column of head, and how many those are."""
+    some = f"SELECT DISTINCT {base} AS v FROM {base_relation} WHERE {base} IS NOT NULL ORDER BY hash(v) LIMIT {sample}"
+    return f"SELECT count(*) FILTER (v IN (SELECT {head} FROM {head_relation})), count(*) FROM ({some})"

@@ -109,8 +109,10 @@ def test_whole_rows_are_counted_as_multisets(folder: Path, tables: Tables) -> No
         assert found.keys is None
         return
     assert found.keys is not None
-    assert (found.keys.lost, found.keys.added) == ((base - head).total(), (head - base).total())
-    assert found.keys.matched == (base & head).total()
+    # Where a column happens to be unique on both sides, one lost and one added row of one key is a changed one.
+    changed = found.keys.changed
+    assert (found.keys.lost + changed, found.keys.added + changed) == ((base - head).total(), (head - base).total())
+    assert found.keys.matched - changed == (base & head).total()
     assert found.identical == (base == head)
 
 
