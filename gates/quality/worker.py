@@ -4,11 +4,11 @@ In a process of its own because the import takes seconds and 200 MB, because it 
 without grpcio) it may end the interpreter with status 0 in the middle of the import. So the result is a file that
 must exist, be complete and name every suite: a return code alone means nothing.
 
-Job: `{"result": FILE, "network": BOOL, "folder": FOLDER, "suites": [TASK]}`; relative paths count from `folder`. With, in each task, `name`, `suite_parameters`,
-`expectations`, and where the rows are: `files`, or `source` (`{"kind": "files", "data", "table"}`, read as the engine
-DuckDB reads them, of which only `columns` are needed; or `{"kind": "database", "url", "table"}`, read by Great
-Expectations itself). `key` names columns that identify a row; `result_format` is Great Expectations' own (SUMMARY);
-`separately` keeps what one expectation computes from the next.
+Job: `{"result": FILE, "network": BOOL, "folder": FOLDER, "suites": [TASK]}`. Relative paths count from `folder`. A task has
+`name`, `suite_parameters`, `expectations`, and where the rows are: `files`, or `source` (`{"kind": "files", "data",
+"table"}`, read as the engine DuckDB reads them, of which only `columns` are needed; or `{"kind": "database", "url",
+"table"}`, read by Great Expectations itself). `key` names columns that identify a row; `result_format` is Great
+Expectations' own (SUMMARY); `separately` keeps what one expectation computes from the next.
 Result: `{"version": 1, "engine": TEXT, "suites": [{"name", "error", "row_count", "file_rows", "results": [..]}]}`
 with the results in Great Expectations' own shape, each with the `index` of its expectation and `example_keys`.
 """
