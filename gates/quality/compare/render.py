@@ -42,7 +42,7 @@ def to_data(comparison: Comparison, verdict: Verdict, reveal: Collection[str] = 
             for cause in name_causes(comparison, reveal)
         ],
         "examples": [_example(example, reveal) for example in comparison.examples],
-        "verdict": verdict_data(verdict),
+        "verdict": verdict_data(verdict)["verdict"],
     }
 
 
