@@ -1,42 +1,56 @@
-"""The tables of the event log and the steps that bring an older log up to date.
+"""The tables of the event log as they are now; `observability.migrations` brings older logs here.
 
 Times are whole microseconds since 1970-01-01 UTC: they sort, compare and index as numbers on every database, and no
-driver can drop an offset from them.
+driver can drop an offset from them. Texts sort by code point on every database, whatever its locale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 metadata = MetaData()
+TEXT = String().with_variant(Text(collation="C"), "postgresql")
+SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
 
 events = Table(
     "events",
     metadata,
-    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("source", String, nullable=False),
-    Column("id", String, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("subject", String, nullable=False),
-    Column("service", String),
-    Column("environment", String),
-    Column("commit_sha", String),
+    Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
+    Column("source", TEXT, nullable=False),
+    Column("id", TEXT, nullable=False),
+    Column("kind", TEXT, nullable=False),
+    Column("subject", TEXT, nullable=False),
+    Column("service", TEXT),
+    Column("environment", TEXT),
+    Column("commit_sha", TEXT),
     Column("committed_us", BigInteger),
-    Column("outcome", String, nullable=False),
-    Column("change_id", String),
-    Column("release_id", String),
-    Column("url", Text),
-    Column("data", Text, nullable=False),
+    Column("outcome", TEXT, nullable=False),
+    Column("change_id", TEXT),
+    Column("release_id", TEXT),
+    Column("url", TEXT),
+    Column("data", TEXT, nullable=False),
     Column("occurred_us", BigInteger, nullable=False),
     Column("received_us", BigInteger, nullable=False),
+    Column("natural_key", TEXT),
     UniqueConstraint("source", "id", name="events_identity"),
     Index("events_by_time", "occurred_us"),
     Index("events_by_target", "service", "environment", "occurred_us"),
-    Index("events_by_commit", "commit_sha"),
-    Index("events_by_change", "change_id"),
+)
+# Most events lack one or two of these; rows without a value cost their index nothing.
+for _name, _columns in {
+    "events_by_commit": (events.c.commit_sha, events.c.committed_us),
+    "events_by_change": (events.c.change_id,),
+    "events_by_release": (events.c.release_id,),
+}.items():
+    Index(_name, *_columns, sqlite_where=_columns[0].is_not(None), postgresql_where=_columns[0].is_not(None))
+Index(
+    "events_natural_key",
+    events.c.natural_key,
+    unique=True,
+    sqlite_where=events.c.natural_key.is_not(None),
+    postgresql_where=events.c.natural_key.is_not(None),
 )
 
 version_table = Table(
@@ -46,23 +60,18 @@ version_table = Table(
     Column("applied_us", BigInteger, nullable=False),
 )
 
-
-def _version_1(connection: Connection) -> None:
-    events.create(connection)
-
-
-# Step n brings a log from version n-1 to version n. Steps are only ever added; a released one is never edited.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_version_1,)
-CURRENT = len(MIGRATIONS)
+COLUMNS = tuple(column.name for column in events.columns if column.name != "seq")
+"""What a row is made of when it is written, in this order."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def to_microseconds(moment: datetime) -> int:
     """Microseconds since the epoch. Raises `ValueError` for a naive datetime: its zone would be a guess."""
     if moment.tzinfo is None:
         raise ValueError(f"the time {moment.isoformat()} has no UTC offset")
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def from_microseconds(value: int) -> datetime:

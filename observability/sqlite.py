@@ -4,21 +4,54 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy import exc as sa_exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
 from headgate.clock import Clock
 from headgate.errors import ConfigError, HeadgateError, LockHeldError
-from observability.schema import CURRENT, MIGRATIONS, to_microseconds, version_table
+from observability.migrations import is_current, migrate
+from observability.rows import Row
+from observability.schema import COLUMNS
 
-_EXAMPLE = "Write it as sqlite:///.headgate/events.db (relative) or sqlite:////var/lib/headgate/events.db (absolute)."
+_EXAMPLE = (
+    "Write it as sqlite:///.headgate/events.db (relative), sqlite:////var/lib/headgate/events.db (absolute) or "
+    "postgresql://USER@HOST:5432/DATABASE."
+)
 _FOLDER = ".headgate"
+_CACHE_KIB = 65_536  # indexes of a large log are touched all over; the default of 2 MB would read pages again and again
+_INSERT = f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
+
+
+class SqliteDatabase:
+    """The log's database; no connection is kept between calls."""
+
+    def __init__(self, engine: Engine, where: str) -> None:
+        self.engine = engine
+        self.where = where
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with mapped(self.where), connect(self.engine, write=False) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with mapped(self.where), connect(self.engine, write=True) as connection:
+            yield connection
+
+    def insert(self, connection: Connection, rows: Sequence[Row]) -> None:
+        connection.exec_driver_sql(_INSERT, list(rows))
+
+
+def open_sqlite(url: str, *, root: Path | None, create: bool, clock: Clock, timeout_s: float) -> SqliteDatabase:
+    """The database of a log that exists and has the current schema; see `observability.store.open_store`."""
+    return SqliteDatabase(*open_engine(url, root=root, create=create, clock=clock, timeout_s=timeout_s))
 
 
 def open_engine(url: str, *, root: Path | None, create: bool, clock: Clock, timeout_s: float) -> tuple[Engine, str]:
@@ -38,7 +71,11 @@ def open_engine(url: str, *, root: Path | None, create: bool, clock: Clock, time
     event.listen(engine, "begin", _begin)
     with mapped(str(path)):
         _use_write_ahead_log(engine, clock, timeout_s)
-        _migrate(engine, clock, str(path))
+        with connect(engine, write=False) as connection:
+            current = is_current(connection)
+        if not current:
+            with connect(engine, write=True) as connection:
+                migrate(connection, clock, str(path))
     return engine, str(path)
 
 
@@ -118,6 +155,7 @@ def _prepare(dbapi: sqlite3.Connection, _record: Any) -> None:
     dbapi.isolation_level = None  # transactions are begun by `_begin`; the driver's own implicit ones are off
     cursor = dbapi.cursor()
     cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged event survives a power cut
+    cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
     cursor.close()
 
 
@@ -140,32 +178,3 @@ def _use_write_ahead_log(engine: Engine, clock: Clock, timeout_s: float) -> None
             clock.sleep(0.02)
         finally:
             raw.close()
-
-
-def _migrate(engine: Engine, clock: Clock, where: str) -> None:
-    with connect(engine, write=False) as connection:
-        if inspect(connection).has_table(version_table.name) and _version(connection) == CURRENT:
-            return
-    with connect(engine, write=True) as connection:
-        tables = inspect(connection).get_table_names()
-        if tables and version_table.name not in tables:
-            raise ConfigError(
-                f"this database belongs to something else (tables {', '.join(sorted(tables)[:5])})",
-                where=where,
-                next_step="Point observability.store (or --store) at a file of its own.",
-            )
-        version_table.create(connection, checkfirst=True)
-        version = _version(connection)
-        if version > CURRENT:
-            raise ConfigError(
-                f"the event store has schema {version}, this Headgate knows {CURRENT}",
-                where=where,
-                next_step="Upgrade Headgate.",
-            )
-        for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
-            step(connection)
-            connection.execute(version_table.insert().values(version=number, applied_us=to_microseconds(clock.now())))
-
-
-def _version(connection: Connection) -> int:
-    return connection.execute(select(func.max(version_table.c.version))).scalar() or 0

@@ -1,4 +1,7 @@
-"""The event log: append-only, idempotent on `(source, id)`, shared by many processes.
+"""The event log: append-only, idempotent, shared by many processes; on SQLite and on PostgreSQL.
+
+An event counts once by its identity `(source, id)`, and once by its natural key, where `data.natural_key` holds one
+(`observability.identity`): a provider that sends the same fact again under a new id adds nothing.
 
 Two clocks: `occurred_at` is when it happened (event time, any order), `received_at` when this log took it in. What
 is derived from the log (deployments, failures, metrics) is recomputed from event time and never stored in it.
@@ -6,33 +9,23 @@ is derived from the log (deployments, failures, metrics) is recomputed from even
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, Row, Select, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Select, func, select
 
 from headgate.clock import Clock, SystemClock
-from headgate.errors import ConfigError
-from observability.events import DeliveryEvent, Kind, masked
-from observability.schema import events, from_microseconds, to_microseconds
-from observability.sqlite import connect, mapped, open_engine
+from observability.events import DeliveryEvent, Kind
+from observability.rows import Recorded, Row, from_row, to_rows
+from observability.schema import events, to_microseconds
 
-_BATCH = 500
+__all__ = ["ALL", "EventStore", "Recorded", "Selection", "SqlEventStore", "SqliteEventStore", "open_store"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """An event with its place in the log: `sequence` counts up in order of arrival, `received_at` is UTC."""
-
-    sequence: int
-    received_at: datetime
-    event: DeliveryEvent
+_BATCH = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +52,8 @@ class EventStore(Protocol):
     """Where delivery events are kept."""
 
     def append(self, batch: Iterable[DeliveryEvent]) -> int:
-        """Store what is new, durably, and return how many were new; a known `(source, id)` is left as it was."""
+        """Store what is new, durably, and return how many were new; a known identity or natural key is
+        left as it was. Nothing is stored when an event of the batch is refused."""
         ...
 
     def read(
@@ -82,6 +76,27 @@ class EventStore(Protocol):
         ...
 
 
+class Database(Protocol):
+    """What the log needs of a database. Errors of drivers come out as ours."""
+
+    @property
+    def where(self) -> str:
+        """The database for messages, without a password."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """One transaction that sees one state of the log."""
+        ...
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """One transaction that no other writer of this log overlaps."""
+        ...
+
+    def insert(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Insert rows of `schema.COLUMNS`; those that break a unique constraint are left out."""
+        ...
+
+
 def open_store(
     url: str,
     *,
@@ -89,36 +104,51 @@ def open_store(
     create: bool = True,
     clock: Clock | None = None,
     busy_timeout_s: float = 15.0,
-) -> SqliteEventStore:
-    """Open the event log at `url` (`sqlite:///relative.db`, `sqlite:////absolute.db`), creating it and its folder.
+) -> SqlEventStore:
+    """Open the event log at `url`, creating what is not there and bringing an older log up to date.
 
-    A relative path counts from `root` (default: the current folder). With `create=False` a log that does not exist is
-    an error: a report on a mistyped path must not say "no deployments". Writers wait up to `busy_timeout_s` for each
-    other. Raises `ConfigError` when the URL or the file is wrong, `LockHeldError` when the wait was too short.
+    `sqlite:///relative.db` (from `root`, default the current folder; its folder is made), `sqlite:////absolute.db`, or
+    `postgresql://user:password@host:port/database` (an empty database or schema is enough). With `create=False` a log
+    that does not exist is an error: a report on a mistyped path must not say "no deployments". Writers wait up to
+    `busy_timeout_s` for each other. Raises `ConfigError` when the URL or the database is wrong, `LockHeldError` when
+    the wait was too short, `UnreachableError` and `AuthenticationError` when a server cannot be used.
     """
-    engine, where = open_engine(url, root=root, create=create, clock=clock or SystemClock(), timeout_s=busy_timeout_s)
-    return SqliteEventStore(engine, where=where, clock=clock or SystemClock())
+    clock = clock or SystemClock()
+    if is_postgres(url):
+        from observability.postgres import open_postgres
+
+        return SqlEventStore(open_postgres(url, create=create, clock=clock, timeout_s=busy_timeout_s), clock=clock)
+    from observability.sqlite import open_sqlite
+
+    return SqlEventStore(open_sqlite(url, root=root, create=create, clock=clock, timeout_s=busy_timeout_s), clock=clock)
 
 
-class SqliteEventStore:
-    """`EventStore` on one SQLite file in WAL mode; no connection is kept between calls."""
+def is_postgres(url: str) -> bool:
+    """Whether `url` names a PostgreSQL server, in any of the spellings that are in use."""
+    return url.partition(":")[0].lower().partition("+")[0] in ("postgresql", "postgres")
 
-    def __init__(self, engine: Engine, *, where: str, clock: Clock) -> None:
-        self._engine = engine
+
+class SqlEventStore:
+    """`EventStore` on a SQL database."""
+
+    def __init__(self, database: Database, *, clock: Clock) -> None:
+        self.database = database
         self._clock = clock
-        self.where = where
+
+    @property
+    def where(self) -> str:
+        """The store for messages."""
+        return self.database.where
 
     def append(self, batch: Iterable[DeliveryEvent]) -> int:
-        received_us = to_microseconds(self._clock.now())
-        rows = [_to_row(masked(event), received_us) for event in batch]
+        rows = to_rows(tuple(batch), to_microseconds(self._clock.now()))
         if not rows:
             return 0
-        statement = insert(events).on_conflict_do_nothing(index_elements=["source", "id"])
-        with mapped(self.where), connect(self._engine, write=True) as connection:
+        with self.database.writing() as connection:
             before = _last(connection)
-            connection.execute(statement, rows)
-            # Counted in the transaction that holds the write lock: nobody else can have added in between.
-            return _count_after(connection, before)
+            self.database.insert(connection, rows)
+            # Counted in the transaction that keeps other writers out: nobody else can have added in between.
+            return connection.execute(select(func.count()).where(events.c.seq > before)).scalar_one()
 
     def read(
         self,
@@ -132,22 +162,21 @@ class SqliteEventStore:
         return (recorded.event for recorded in self.select(selection))
 
     def select(self, selection: Selection = ALL) -> Iterator[Recorded]:
-        with mapped(self.where), connect(self._engine, write=False) as connection:
+        with self.database.reading() as connection:
             rows = connection.execution_options(yield_per=_BATCH).execute(_query(selection))
             for row in rows:
-                yield _from_row(row, self.where)
+                yield from_row(row, self.where)
 
     def last_sequence(self) -> int:
-        with mapped(self.where), connect(self._engine, write=False) as connection:
+        with self.database.reading() as connection:
             return _last(connection)
+
+
+SqliteEventStore = SqlEventStore  # the name from when there was one database
 
 
 def _last(connection: Connection) -> int:
     return connection.execute(select(func.max(events.c.seq))).scalar() or 0
-
-
-def _count_after(connection: Connection, sequence: int) -> int:
-    return connection.execute(select(func.count()).where(events.c.seq > sequence)).scalar_one()
 
 
 def _query(selection: Selection) -> Select[Any]:
@@ -170,51 +199,3 @@ def _query(selection: Selection) -> Select[Any]:
         if several is not None:
             query = query.where(column.in_(sorted(several)))
     return query
-
-
-def _to_row(event: DeliveryEvent, received_us: int) -> dict[str, object]:
-    return {
-        "source": event.source,
-        "id": event.id,
-        "kind": event.kind.value,
-        "subject": event.subject,
-        "service": event.service,
-        "environment": event.environment,
-        "commit_sha": event.commit,
-        "committed_us": None if event.committed_at is None else to_microseconds(event.committed_at),
-        "outcome": event.outcome,
-        "change_id": event.change,
-        "release_id": event.release,
-        "url": event.url,
-        "data": json.dumps(dict(event.data), sort_keys=True, ensure_ascii=False),
-        "occurred_us": to_microseconds(event.occurred_at),
-        "received_us": received_us,
-    }
-
-
-def _from_row(row: Row[Any], where: str) -> Recorded:
-    try:
-        kind, data = Kind(row.kind), json.loads(row.data)
-    except ValueError as error:
-        raise ConfigError(
-            f"event {row.id!r} from {row.source!r} cannot be read: {error}",
-            where=where,
-            next_step="Read this log with the version of Headgate that wrote it.",
-        ) from error
-    event = DeliveryEvent(
-        kind=kind,
-        source=row.source,
-        id=row.id,
-        occurred_at=from_microseconds(row.occurred_us),
-        subject=row.subject,
-        service=row.service,
-        environment=row.environment,
-        commit=row.commit_sha,
-        committed_at=None if row.committed_us is None else from_microseconds(row.committed_us),
-        outcome=row.outcome,
-        change=row.change_id,
-        release=row.release_id,
-        url=row.url,
-        data=MappingProxyType(data),
-    )
-    return Recorded(sequence=row.seq, received_at=from_microseconds(row.received_us), event=event)

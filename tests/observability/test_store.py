@@ -4,115 +4,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from headgate.errors import ConfigError, LockHeldError
-from observability.events import DeliveryEvent, Kind
-from observability.store import Selection, SqliteEventStore, open_store
-from tests.testing.delivery import at, deployed, event, incident
-from tests.testing.stepped_clock import SteppedClock
+from observability import schema
+from observability.events import Kind
+from observability.store import SqliteEventStore, open_store
+from tests.testing.delivery import deployed, event
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> SqliteEventStore:
     return open_store("sqlite:///log/events.db", root=tmp_path)
-
-
-def test_everything_comes_back_as_it_was(store: SqliteEventStore) -> None:
-    full = DeliveryEvent(
-        kind=Kind.SERVICE_UPGRADED,
-        source="https://gitlab.example.com/shop",
-        id="1",
-        occurred_at=datetime(2026, 11, 2, 10, 0, 0, 123456, tzinfo=UTC),
-        subject="r1",
-        service="recommender",
-        environment="prod",
-        commit="a" * 40,
-        committed_at=datetime(2026, 11, 2, 9, tzinfo=UTC),
-        outcome="success",
-        change="!12",
-        release="r1",
-        url="https://gitlab.example.com/shop/-/pipelines/1",
-        data={"version": "1.2.3", "weight": 50, "ratio": 0.25, "ok": True, "none": None, "snow": "☃"},
-    )
-    bare = DeliveryEvent(kind=Kind.CHANGE_MERGED, source="s", id="2", occurred_at=at("3 00:00"), subject="!1")
-    assert store.append([bare, full]) == 2
-    assert list(store.read()) == [full, bare]
-
-
-@settings(max_examples=25, deadline=None)
-@given(ids=st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=8), split=st.integers(0, 8))
-def test_appending_counts_each_identity_once(
-    tmp_path_factory: pytest.TempPathFactory, ids: list[str], split: int
-) -> None:
-    store = open_store("sqlite:///events.db", root=tmp_path_factory.mktemp("log"))
-    batch = [event(Kind.PIPELINE_FINISHED, "1 00:00", id=name) for name in ids]
-    assert store.append(batch[:split]) + store.append(batch[split:]) == len(set(ids))
-    assert [found.id for found in store.read()] == sorted(set(ids))
-
-
-def test_the_first_version_of_an_event_stays(store: SqliteEventStore) -> None:
-    assert store.append([deployed("1 09:00", "c1", release="r1")]) == 1
-    again = deployed("1 09:00", "c2", release="r1")
-    assert store.append([again]) == 0
-    assert [found.commit for found in store.read()] == ["c1"]
-
-
-def test_the_same_id_of_another_source_is_another_event(store: SqliteEventStore) -> None:
-    ours = event(Kind.CHANGE_MERGED, "1 09:00", id="1", source="/a")
-    theirs = event(Kind.CHANGE_MERGED, "1 09:00", id="1", source="/b")
-    assert store.append([ours, theirs]) == 2
-
-
-def test_two_clocks(tmp_path: Path) -> None:
-    late = open_store("sqlite:///events.db", root=tmp_path, clock=SteppedClock(at("9 00:00")))
-    late.append([deployed("1 09:00", "c1")])
-    (recorded,) = late.select()
-    assert (recorded.event.occurred_at, recorded.received_at) == (at("1 09:00"), at("9 00:00"))
-    assert recorded.sequence == late.last_sequence() == 1
-
-
-def test_filters(store: SqliteEventStore) -> None:
-    store.append(
-        [
-            deployed("1 09:00", "c1", release="r1"),
-            deployed("2 09:00", "c2", release="r2", environment="staging"),
-            deployed("3 09:00", "c3", release="r3", service="other"),
-            incident("3 10:00", "INC-1"),
-            event(Kind.CHANGE_MERGED, "4 00:00", change="!7", commit="c4"),
-        ]
-    )
-
-    def names(selection: Selection) -> list[str]:
-        return [recorded.event.subject for recorded in store.select(selection)]
-
-    assert names(Selection(since=at("2 09:00"), until=at("3 10:00"))) == ["r2", "r3"]
-    assert names(Selection(kinds=[Kind.INCIDENT_DETECTED])) == ["INC-1"]
-    assert names(Selection(kinds=[])) == []
-    assert names(Selection(service="shop", environment="staging")) == ["r2"]
-    assert names(Selection(commits=["c1", "c3"])) == ["r1", "r3"]
-    assert names(Selection(changes=["!7"])) == ["subject"]
-    assert names(Selection(releases=["r2"])) == ["r2"]
-    assert [found.subject for found in store.read(service="other")] == ["r3"]
-
-
-def test_sequence_of_an_empty_log_is_zero(store: SqliteEventStore) -> None:
-    assert store.last_sequence() == 0
-    assert store.append([]) == 0
-
-
-def test_a_naive_time_is_refused_before_anything_is_written(store: SqliteEventStore) -> None:
-    naive = DeliveryEvent(kind=Kind.CHANGE_MERGED, source="s", id="n", occurred_at=datetime(2026, 1, 1), subject="!1")  # noqa: DTZ001
-    with pytest.raises(ValueError, match="no UTC offset"):
-        store.append([deployed("1 09:00"), naive])
-    assert list(store.read()) == []
 
 
 def test_the_folder_is_made_and_ours_is_hidden_from_git(tmp_path: Path) -> None:
@@ -132,7 +40,7 @@ def test_absolute_paths_ignore_the_root(tmp_path: Path) -> None:
     [
         ("events.db", "not a store URL"),
         ("", "not a store URL"),
-        ("postgresql://db/events", "'postgresql' are not supported"),
+        ("mysql://db/events", "'mysql' are not supported"),
         ("sqlite://", "does not name a file"),
         ("sqlite:///:memory:", "does not name a file"),
         ("sqlite:///a.db?mode=ro", "does not name a file"),
@@ -171,7 +79,7 @@ def test_a_log_of_a_newer_headgate_is_left_alone(store: SqliteEventStore, tmp_pa
     raw.execute("INSERT INTO headgate_schema VALUES (99, 0)")
     raw.commit()
     raw.close()
-    with pytest.raises(ConfigError, match="schema 99, this Headgate knows 1"):
+    with pytest.raises(ConfigError, match="schema 99, this Headgate knows 2"):
         open_store("sqlite:///log/events.db", root=tmp_path)
 
 
@@ -197,47 +105,80 @@ def test_a_lock_that_stays_is_told_apart(store: SqliteEventStore, tmp_path: Path
         holder.close()
 
 
-WRITER = """
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from observability.events import DeliveryEvent, Kind
-from observability.store import open_store
-
-root, me = Path(sys.argv[1]), sys.argv[2]
-new = 0
-for number in range(40):
-    store = open_store("sqlite:///.headgate/events.db", root=root, busy_timeout_s=60)
-    moment = datetime(2026, 11, 2, tzinfo=UTC)
-    own = DeliveryEvent(kind=Kind.PIPELINE_FINISHED, source=me, id=str(number), occurred_at=moment, subject=me)
-    shared = DeliveryEvent(kind=Kind.PIPELINE_FINISHED, source="all", id=str(number), occurred_at=moment, subject="all")
-    new += store.append([own, shared])
-print(new)
-"""
-
-
-def test_many_processes_create_and_write_one_file(tmp_path: Path) -> None:
-    """Nothing is lost or doubled, and the counts of what was new add up over the processes."""
-    repository = Path(__file__).resolve().parents[2]
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path), f"writer-{number}"],
-            cwd=repository,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(4)
-    ]
-    counts = [int(writer.communicate(timeout=120)[0]) for writer in writers]
-    assert [writer.returncode for writer in writers] == [0] * 4
-    found = list(open_store("sqlite:///.headgate/events.db", root=tmp_path, create=False).read())
-    assert len(found) == sum(counts) == 5 * 40
-    assert len({(e.source, e.id) for e in found}) == 5 * 40
-
-
 def test_data_is_stored_as_sorted_json(store: SqliteEventStore) -> None:
     store.append([event(Kind.CHANGE_MERGED, "1 09:00", data={"b": 1, "a": "x"})])
     raw = sqlite3.connect(store.where)
     (text,) = raw.execute("SELECT data FROM events").fetchone()
     raw.close()
     assert list(json.loads(text)) == ["a", "b"]
+
+
+OLD = """
+CREATE TABLE events (
+    seq INTEGER NOT NULL, source VARCHAR NOT NULL, id VARCHAR NOT NULL, kind VARCHAR NOT NULL, subject VARCHAR NOT NULL,
+    service VARCHAR, environment VARCHAR, commit_sha VARCHAR, committed_us BIGINT, outcome VARCHAR NOT NULL,
+    change_id VARCHAR, release_id VARCHAR, url TEXT, data TEXT NOT NULL, occurred_us BIGINT NOT NULL,
+    received_us BIGINT NOT NULL, PRIMARY KEY (seq), CONSTRAINT events_identity UNIQUE (source, id));
+CREATE INDEX events_by_time ON events (occurred_us);
+CREATE INDEX events_by_target ON events (service, environment, occurred_us);
+CREATE INDEX events_by_commit ON events (commit_sha);
+CREATE INDEX events_by_change ON events (change_id);
+CREATE TABLE headgate_schema (version INTEGER NOT NULL, applied_us BIGINT NOT NULL, PRIMARY KEY (version));
+INSERT INTO headgate_schema VALUES (1, 1795000000000000);
+INSERT INTO events VALUES
+    (1, '/a', '1', 'service.upgraded', 'r1', 'shop', 'prod', 'c1', 1793577600000000, 'success', '!1', 'r1',
+     'https://gitlab.example.com/1', '{"version": "1.0"}', 1793610000000000, 1793610000000001),
+    (7, '/a', '2', 'incident.detected', 'INC-1', NULL, NULL, NULL, NULL, '', NULL, NULL, NULL, '{}',
+     1793620000000000, 1793620000000001);
+PRAGMA journal_mode=WAL;
+"""
+
+
+def test_a_log_of_the_first_version_is_brought_up_to_date_with_nothing_lost(tmp_path: Path) -> None:
+    raw = sqlite3.connect(tmp_path / "old.db")
+    raw.executescript(OLD)
+    before = raw.execute("SELECT * FROM events ORDER BY seq").fetchall()
+    raw.close()
+    store = open_store("sqlite:///old.db", root=tmp_path, create=False)
+    recorded = list(store.select())
+    assert [(found.sequence, found.event.subject) for found in recorded] == [(1, "r1"), (7, "INC-1")]
+    assert recorded[0].event.data == {"version": "1.0"}
+    assert recorded[0].received_at - recorded[0].event.occurred_at == timedelta(microseconds=1)
+    assert store.append([recorded[0].event, deployed("1 09:00")]) == 1
+    assert store.last_sequence() == 8
+    raw = sqlite3.connect(tmp_path / "old.db")
+    assert [row[:-1] for row in raw.execute("SELECT * FROM events WHERE seq < 8 ORDER BY seq")] == before
+    assert _shape(tmp_path / "old.db") == _shape(Path(open_store("sqlite:///new.db", root=tmp_path).where))
+    raw.close()
+
+
+def _shape(path: Path) -> set[tuple[object, ...]]:
+    """Columns and indexes, as SQLite itself describes them."""
+    raw = sqlite3.connect(path)
+    columns = set(raw.execute("SELECT name, \"notnull\", pk FROM pragma_table_info('events')"))
+    indexes = raw.execute("SELECT name, \"unique\", partial FROM pragma_index_list('events')").fetchall()
+    inside = {(name, *row) for name, *_ in indexes for row in raw.execute(f"PRAGMA index_info('{name}')")}
+    raw.close()
+    return columns | set(indexes) | inside
+
+
+def test_todays_tables_are_what_the_steps_make(tmp_path: Path) -> None:
+    """The steps spell out their tables; the queries use `schema`."""
+    store = open_store("sqlite:///steps.db", root=tmp_path)
+    engine = create_engine(f"sqlite:///{tmp_path}/direct.db", poolclass=NullPool)
+    schema.events.create(engine)
+    assert _shape(Path(store.where)) == _shape(tmp_path / "direct.db")
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+    raw = sqlite3.connect(tmp_path / "old.db")
+    raw.executescript(OLD)
+    raw.execute("CREATE INDEX events_by_release ON events (release_id)")  # in the way of the second step
+    raw.commit()
+    raw.close()
+    with pytest.raises(ConfigError, match="events_by_release already exists"):
+        open_store("sqlite:///old.db", root=tmp_path)
+    raw = sqlite3.connect(tmp_path / "old.db")
+    assert raw.execute("SELECT max(version) FROM headgate_schema").fetchone() == (1,)
+    assert "natural_key" not in {row[1] for row in raw.execute("PRAGMA table_info('events')")}
+    raw.close()
