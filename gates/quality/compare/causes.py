@@ -245,9 +245,10 @@ def _rounding(numbers: Numbers, *, whole: bool) -> str:
         return ""
     by_mode = {key: rows for key, rows in numbers.rounded.items() if rows >= _NEARLY * numbers.both}
     if by_mode:
-        # How ties are rounded is seldom meant: it is said only where the usual way does not fit.
-        usual = {key: rows for key, rows in by_mode.items() if key[0] == "round"} or by_mode
-        mode, digits = max(usual, key=lambda key: (usual[key], -key[1], -list(_MODES).index(key[0])))
+        mode, digits = max(by_mode, key=lambda key: (by_mode[key], -key[1], -list(_MODES).index(key[0])))
+        # How ties are rounded is seldom meant: it is said only where the usual way does not fit at all.
+        if mode == "round_even" and numbers.rounded.get(("round", digits), 0) >= 0.8 * numbers.both:
+            mode = "round"
         return f"head is base {_MODES[mode]} to {digits} decimals"
     finer = [digits for digits, rows in numbers.finer.items() if rows >= _NEARLY * numbers.both]
     if finer:
