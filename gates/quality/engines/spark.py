@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Timer
 from typing import Any, ClassVar
@@ -121,6 +122,7 @@ class SparkConnection:
         timer.start()
         try:
             frame = self.session.sql(sql)
+            zoned = {at for at, field in enumerate(frame.schema.fields) if field.dataType.typeName() == "timestamp"}
             rows = frame.collect()
         except Exception as error:
             if stopped:
@@ -130,10 +132,18 @@ class SparkConnection:
             raise translate(error) from error
         finally:
             timer.cancel()
-        return Answer(columns=tuple(frame.columns), rows=[tuple(map(_plain, row)) for row in rows])
+        return Answer(columns=tuple(frame.columns), rows=[_row(row, zoned) for row in rows])
 
     def close(self) -> None:
         self._undo.close()
+
+
+def _row(values: Iterable[Any], zoned: Container[int]) -> tuple[Any, ...]:
+    """Plain values. pyspark gives moments in this machine's zone, and does not say so."""
+    return tuple(
+        value.astimezone(UTC) if at in zoned and isinstance(value, datetime) else _plain(value)
+        for at, value in enumerate(values)
+    )
 
 
 def _plain(value: Any) -> Any:
