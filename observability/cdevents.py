@@ -29,14 +29,36 @@ _TYPE_VERSIONS: dict[Kind, str] = {
     Kind.CHANGE_MERGED: "0.3.0",
     Kind.PIPELINE_FINISHED: "0.3.0",
     Kind.GATE_FINISHED: "0.3.0",
+    Kind.ARTIFACT_PACKAGED: "0.3.0",
     Kind.ARTIFACT_PUBLISHED: "0.3.0",
     Kind.SERVICE_DEPLOYED: "0.3.0",
     Kind.SERVICE_UPGRADED: "0.3.0",
     Kind.SERVICE_ROLLEDBACK: "0.3.0",
     Kind.INCIDENT_DETECTED: "0.3.0",
+    Kind.INCIDENT_REPORTED: "0.3.0",
     Kind.INCIDENT_RESOLVED: "0.3.0",
 }
 _TYPE = re.compile(r"dev\.cdevents\.(?P<kind>[a-z]+\.[a-z]+)\.0\.[0-9]+\.[0-9]+(-draft)?")
+# The other event types of CDEvents 0.5.1: they are valid, and nothing here is computed from them.
+_UNUSED = frozenset(
+    f"{subject}.{predicate}"
+    for subject, predicates in {
+        "artifact": "deleted downloaded signed",
+        "branch": "created deleted",
+        "build": "finished queued started",
+        "change": "abandoned reviewed updated",
+        "environment": "created deleted modified",
+        "pipelinerun": "queued started",
+        "repository": "created deleted modified",
+        "service": "published removed",
+        "taskrun": "finished started",
+        "testcaserun": "finished queued skipped started",
+        "testoutput": "published",
+        "testsuiterun": "queued started",
+        "ticket": "closed created updated",
+    }.items()
+    for predicate in predicates.split()
+)
 _UNKNOWN = "unknown"  # where the schema demands an environment and nobody knows one
 _TO_CDEVENTS = {"canceled": "cancel", "": "error"}
 _FROM_CDEVENTS = {"cancel": "canceled"}
@@ -129,6 +151,12 @@ def _incident(event: DeliveryEvent) -> dict[str, Any]:
     return {"environment": _environment(event), "service": {"id": event.service} if event.service else None}
 
 
+def _ticket(event: DeliveryEvent) -> str:
+    """The schema demands an absolute URI."""
+    url = event.url or ""
+    return url if url.startswith(("https://", "http://")) else f"urn:headgate:incident:{quote(event.subject, safe='')}"
+
+
 def _environment(event: DeliveryEvent) -> dict[str, str]:
     return {"id": event.environment or _UNKNOWN}
 
@@ -148,11 +176,13 @@ _CONTENTS: dict[Kind, Callable[[DeliveryEvent], dict[str, Any]]] = {
     Kind.CHANGE_MERGED: _change,
     Kind.PIPELINE_FINISHED: _pipeline,
     Kind.GATE_FINISHED: _gate,
+    Kind.ARTIFACT_PACKAGED: lambda event: {"change": {"id": event.change or event.commit or _UNKNOWN}},
     Kind.ARTIFACT_PUBLISHED: lambda _: {},
     Kind.SERVICE_DEPLOYED: _service,
     Kind.SERVICE_UPGRADED: _service,
     Kind.SERVICE_ROLLEDBACK: _service,
     Kind.INCIDENT_DETECTED: _incident,
+    Kind.INCIDENT_REPORTED: lambda event: {**_incident(event), "ticketURI": _ticket(event)},
     Kind.INCIDENT_RESOLVED: _incident,
 }
 
@@ -165,6 +195,7 @@ class _Content(Foreign):
     environment: _Named | None = None
     service: _Named | None = None
     repository: _Named | None = None
+    change: _Named | None = None
     artifact_id: Text | None = Field(default=None, alias="artifactId")
     uri: Text | None = None
     outcome: str | None = None
@@ -191,6 +222,17 @@ class _CDEvent(Foreign):
     context: _Context
     subject: _Subject
     custom_data: Any = Field(default=None, alias="customData")
+
+
+def is_unused(payload: object) -> bool:
+    """Whether this is a CDEvent of a published type from which nothing is computed here (a build, a test case, ...)."""
+    if not isinstance(payload, Mapping):
+        return False
+    data = payload.get("data")
+    inner = data if isinstance(data, Mapping) and "context" in data else payload
+    context = inner.get("context")
+    matched = _TYPE.fullmatch(str(context.get("type"))) if isinstance(context, Mapping) else None
+    return matched is not None and matched["kind"] in _UNUSED
 
 
 def parse_event(payload: object, where: str | None = None) -> DeliveryEvent:
@@ -260,7 +302,7 @@ def _fields(parsed: _CDEvent) -> Fields:
             else None,
             "environment": content.environment.id if content.environment else None,
             "outcome": _FROM_CDEVENTS.get(content.outcome or "", content.outcome),
-            "change": parsed.subject.id if kind.startswith("change.") else None,
+            "change": parsed.subject.id if kind.startswith("change.") else content.change and content.change.id,
             "url": content.uri,
             "data": {key: value for key, value in data.items() if value is not None},
         }

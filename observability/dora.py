@@ -9,10 +9,12 @@ None, never 0.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TypedDict
 
+from observability.environments import is_production
 from observability.events import DeliveryEvent
 from observability.failures import Incident, Judged, Policy, incidents, judge_target
 from observability.history import Status, Target, canonical, deployments
@@ -24,10 +26,15 @@ DEFAULT_POLICY = Policy()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """The half-open span start <= t < end, aware. Raises `ValueError` for a naive or an empty one."""
+    """The half-open span start <= t < end, aware. Raises `ValueError` for a naive or an empty one.
+
+    `zone` says whose calendar counts: `days` are days on the clock there, so that a March with a change to summer time
+    has 31 days and not 30.96.
+    """
 
     start: datetime
     end: datetime
+    zone: tzinfo = UTC
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
@@ -40,7 +47,9 @@ class Period:
 
     @property
     def days(self) -> float:
-        return (self.end - self.start) / _DAY
+        start, end = (moment.astimezone(self.zone).replace(tzinfo=None) for moment in (self.start, self.end))
+        wall = (end - start) / _DAY
+        return wall if wall > 0 else (self.end - self.start) / _DAY  # an hour in the night of the change back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +91,8 @@ class Ratio:
 class ServiceReport:
     """The five metrics of one service in one environment, and the deployments and changes behind them.
 
-    `deployments` are those of the period, the uncounted ones included; `changes` those that they delivered.
+    `deployments` are those of the period, the uncounted ones included; `changes` those that they delivered,
+    `incidents` those attributed to them, whenever they happened.
     """
 
     service: str
@@ -94,15 +104,20 @@ class ServiceReport:
     deployment_rework_rate: Ratio
     deployments: tuple[Judged, ...]
     changes: tuple[Change, ...]
+    incidents: tuple[Incident, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoraReport:
-    """Reports in order of service and environment; incidents of the period that no deployment could be blamed for."""
+    """Reports in order of service and environment; incidents of the period that no deployment could be blamed for.
+
+    `left_out` are the environments with deployments in the period that were not reported, being no production.
+    """
 
     period: Period
     services: tuple[ServiceReport, ...]
     unattributed: tuple[Incident, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def evaluate_dora(
@@ -112,12 +127,15 @@ def evaluate_dora(
     service: str | None = None,
     environment: str | None = None,
     policy: Policy = DEFAULT_POLICY,
+    wanted: Callable[[str, str | None], bool] | None = None,
+    paths: Mapping[str, Sequence[str]] | None = None,
 ) -> DoraReport:
     """The metrics of `period` from all events there are.
 
     Pass the whole log, not only the period: what came before decides which deployment is the first and which commit is
     new, what came later says whether a deployment of the period failed and recovered. The result does not depend on
-    order or repetition of `events`. `service` and `environment` narrow the result, never the reasoning.
+    order or repetition of `events`. `service`, `environment` and `wanted` (of service and environment) narrow the
+    result, never the reasoning. `paths` are the path patterns of services that share a repository.
     """
     known = canonical(events)
     history = deployments(known)
@@ -126,14 +144,20 @@ def evaluate_dora(
     for incident in all_incidents:
         if incident.target is not None:
             blamed[incident.target].append(incident)
-    index = CommitIndex(known)
-    reports = []
+    index = CommitIndex(known, paths)
+    reports: list[ServiceReport] = []
+    left_out: set[str] = set()
     for target, found in history.items():
         if service not in (None, target[0]) or environment not in (None, target[1]):
             continue
+        if wanted is not None and not wanted(*target):
+            if wanted(target[0], None) and not is_production(target[1]):
+                left_out.update(d.environment for d in found if d.at in period)
+            continue
         judged = judge_target(found, blamed.get(target, ()), policy)
         if judged and judged[0].deployment.at < period.end:
-            reports.append(_report(target, judged, changes(target[0], judged, index), period))
+            delivered = changes(target[0], judged, index)
+            reports.append(_report(target, judged, delivered, period, blamed.get(target, ())))
     loose = tuple(
         incident
         for incident in all_incidents
@@ -141,24 +165,54 @@ def evaluate_dora(
         and incident.detected_at in period
         and service in (None, incident.service)
         and environment in (None, incident.environment)
+        and (wanted is None or wanted(incident.service or "", incident.environment))
     )
-    return DoraReport(period=period, services=tuple(reports), unattributed=loose)
+    return DoraReport(period=period, services=tuple(reports), unattributed=loose, left_out=tuple(sorted(left_out)))
 
 
-def _report(target: Target, judged: Sequence[Judged], delivered: Sequence[Change], period: Period) -> ServiceReport:
+def _report(
+    target: Target,
+    judged: Sequence[Judged],
+    delivered: Sequence[Change],
+    period: Period,
+    blaming: Sequence[Incident] = (),
+) -> ServiceReport:
     inside = tuple(j for j in judged if j.deployment.at in period)
-    counted = [j for j in inside if j.deployment.status in (Status.LIVE, Status.ABORTED)]
+    ids = {j.deployment.id for j in inside}
     items = tuple(change for change in delivered if change.deployed_at in period)
+    observed = max(period.end - max(period.start, judged[0].deployment.at), timedelta(0))
     return ServiceReport(
         service=target[0],
         environment=target[1],
+        **measure(inside, items, period, coverage=observed / (period.end - period.start)),
+        deployments=inside,
+        changes=items,
+        incidents=tuple(incident for incident in blaming if incident.deployment in ids),
+    )
+
+
+class Metrics(TypedDict):
+    """The five metrics by name."""
+
+    change_lead_time: Span
+    deployment_frequency: Ratio
+    change_fail_rate: Ratio
+    failed_deployment_recovery_time: Span
+    deployment_rework_rate: Ratio
+
+
+def measure(inside: Sequence[Judged], items: Sequence[Change], period: Period, *, coverage: float | None) -> Metrics:
+    """The five metrics of the deployments of a period and the changes that they delivered.
+
+    `coverage` is the share of the period since the first known deployment.
+    """
+    counted = [j for j in inside if j.deployment.status in (Status.LIVE, Status.ABORTED)]
+    return Metrics(
         change_lead_time=_lead_time(items),
-        deployment_frequency=_frequency(judged[0].deployment.at, inside, counted, period),
+        deployment_frequency=_frequency(inside, counted, period, coverage),
         change_fail_rate=_rate(inside, counted, [j for j in counted if j.failures]),
         failed_deployment_recovery_time=_recovery_time([j for j in counted if j.failures]),
         deployment_rework_rate=_rate(inside, counted, [j for j in counted if j.rework]),
-        deployments=inside,
-        changes=items,
     )
 
 
@@ -214,14 +268,13 @@ def percentile(ordered: Sequence[timedelta], percent: int) -> float | None:
     return ((low // micro) * (100 - part) + (high // micro) * part) / 100_000_000
 
 
-def _frequency(first: datetime, inside: Sequence[Judged], counted: Sequence[Judged], period: Period) -> Ratio:
-    observed = max(period.end - max(period.start, first), timedelta(0))
+def _frequency(inside: Sequence[Judged], counted: Sequence[Judged], period: Period, coverage: float | None) -> Ratio:
     return Ratio(
         value=len(counted) / period.days,
         n=len(counted),
         numerator=len(counted),
         denominator=period.days,
-        coverage=observed / (period.end - period.start),
+        coverage=coverage,
         excluded=_uncounted(inside),
         items=tuple(j.deployment.id for j in counted),
     )

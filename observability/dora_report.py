@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headgate.clock import format_timestamp
-from observability.dora import DoraReport, Ratio, ServiceReport, Span
+from observability.blends import Blend
+from observability.dora import DoraReport, Period, Ratio, ServiceReport, Span
 from observability.failures import Incident, Judged
-from observability.lead_time import Change
+from observability.lead_time import CONFIDENCE, Change
+from observability.quick_check import score_duration, score_frequency, score_rate
+from observability.series import Bucket
 
 METRICS = (
     "change_lead_time",
@@ -19,33 +22,84 @@ METRICS = (
 )
 
 
-def to_data(report: DoraReport) -> dict[str, Any]:
-    """The whole report; durations in seconds, rates as fractions, no data as null."""
+def to_data(
+    report: DoraReport,
+    *,
+    blends: Sequence[Blend] = (),
+    series: Mapping[tuple[str, str], Sequence[Bucket]] | None = None,
+) -> dict[str, Any]:
+    """The whole report; durations in seconds, rates as fractions, no data as null. `observability.report_schema`
+    describes it."""
     return {
-        "period": {
-            "from": format_timestamp(report.period.start),
-            "to": format_timestamp(report.period.end),
-            "days": report.period.days,
-        },
-        "services": [_service(found) for found in report.services],
+        "version": 1,
+        "period": period_data(report.period),
+        "services": [
+            _service(found, (series or {}).get((found.service, found.environment))) for found in report.services
+        ],
+        "blends": [_blend(blend) for blend in blends],
         "unattributed_incidents": [_incident(found) for found in report.unattributed],
+        "left_out_environments": list(report.left_out),
     }
 
 
-def _service(found: ServiceReport) -> dict[str, Any]:
+def period_data(period: Period) -> dict[str, Any]:
     return {
+        "from": format_timestamp(period.start),
+        "to": format_timestamp(period.end),
+        "days": period.days,
+        "time_zone": str(period.zone),
+    }
+
+
+def metrics_data(found: ServiceReport | Blend | Bucket) -> dict[str, Any]:
+    """The five metrics, each with its score on the scale of the Quick Check."""
+    lead, recovery = found.change_lead_time, found.failed_deployment_recovery_time
+    frequency, fail, rework = found.deployment_frequency, found.change_fail_rate, found.deployment_rework_rate
+    return {
+        "change_lead_time": {**span_data(lead), "quick_check": score_duration(lead.median)},
+        "deployment_frequency": {
+            **ratio_data(frequency, "deployments per day"),
+            "quick_check": score_frequency(frequency.value),
+        },
+        "change_fail_rate": {**ratio_data(fail, "ratio"), "quick_check": score_rate(fail.value)},
+        "failed_deployment_recovery_time": {**span_data(recovery), "quick_check": score_duration(recovery.median)},
+        "deployment_rework_rate": {**ratio_data(rework, "ratio"), "quick_check": score_rate(rework.value)},
+    }
+
+
+def _service(found: ServiceReport, series: Sequence[Bucket] | None) -> dict[str, Any]:
+    data = {
         "service": found.service,
         "environment": found.environment,
-        "metrics": {
-            "change_lead_time": span_data(found.change_lead_time),
-            "deployment_frequency": ratio_data(found.deployment_frequency, "deployments per day"),
-            "change_fail_rate": ratio_data(found.change_fail_rate, "ratio"),
-            "failed_deployment_recovery_time": span_data(found.failed_deployment_recovery_time),
-            "deployment_rework_rate": ratio_data(found.deployment_rework_rate, "ratio"),
-        },
+        "metrics": metrics_data(found),
         "deployments": [_deployment(judged) for judged in found.deployments],
         "changes": [_change(change) for change in found.changes],
+        "incidents": [_incident(incident) for incident in found.incidents],
     }
+    if series is not None:
+        data["series"] = [_bucket(bucket) for bucket in series]
+    return data
+
+
+def _blend(found: Blend) -> dict[str, Any]:
+    return {
+        "by": found.by,
+        "name": found.name,
+        "services": [{"service": service, "environment": environment} for service, environment in found.members],
+        "metrics": _without_items(metrics_data(found)),
+    }
+
+
+def _bucket(found: Bucket) -> dict[str, Any]:
+    return {
+        **period_data(found.period),
+        "complete": found.complete,
+        "metrics": _without_items(metrics_data(found)),
+    }
+
+
+def _without_items(metrics: dict[str, Any]) -> dict[str, Any]:
+    return {name: {k: v for k, v in metric.items() if k != "items"} for name, metric in metrics.items()}
 
 
 def span_data(span: Span) -> dict[str, Any]:
@@ -105,6 +159,7 @@ def _change(change: Change) -> dict[str, Any]:
         "deployed_at": format_timestamp(change.deployed_at),
         "lead_time_s": None if span is None else span.total_seconds(),
         "linked_by": change.linked_by,
+        "confidence": CONFIDENCE[change.linked_by],
         "excluded": change.excluded,
     }
 
@@ -117,36 +172,104 @@ def _incident(found: Incident) -> dict[str, Any]:
         "environment": found.environment,
         "detected_at": format_timestamp(found.detected_at),
         "resolved_at": None if found.resolved_at is None else format_timestamp(found.resolved_at),
+        "deployment": found.deployment,
+        "linked_by": found.linked_by,
+        "confidence": None if found.linked_by is None else CONFIDENCE[found.linked_by],
     }
 
 
-def to_text(report: DoraReport) -> str:
-    """The report for a terminal: one block for each service and environment."""
+def to_text(report: DoraReport, *, blends: Sequence[Blend] = (), explain: bool = False) -> str:
+    """The report for a terminal: one block for each service and environment, then the blends.
+
+    With `explain` each service is followed by the deployments, changes and incidents behind its numbers.
+    """
     period = report.period
     start, end = (format_timestamp(moment.replace(microsecond=0)) for moment in (period.start, period.end))
     lines = [f"DORA, {start} to {end} ({period.days:.4g} days)"]
     for found in report.services:
         lines += ["", f"{found.service} in {found.environment}", *_rows(found)]
+        if explain:
+            lines += explained(found)
+    for blend in blends:
+        title = f"{blend.by} {blend.name}: a blend of {len(blend.members)} services"
+        lines += ["", title, *_rows(blend)]
     if not report.services:
         lines += ["", "no deployments are known up to the end of this period"]
     if report.unattributed:
         names = ", ".join(incident.id for incident in report.unattributed)
         lines += ["", f"incidents without a deployment to blame: {names}"]
+    if report.left_out:
+        lines += ["", f"not production and left out: {', '.join(report.left_out)} (--environment NAME reports them)"]
     return "\n".join(lines)
 
 
-def _rows(found: ServiceReport) -> Sequence[str]:
+def explained(found: ServiceReport) -> list[str]:
+    """The deployments, changes and incidents behind the numbers of one service, a line each."""
+    lines = ["  deployments"]
+    for judged in found.deployments:
+        deployment = judged.deployment
+        facts = [deployment.status.value]
+        facts += ["baseline"] if judged.baseline else []
+        facts += [f"{deployment.attempts} attempts"] if deployment.attempts > 1 else []
+        facts += [f"failed ({', '.join(judged.failures)})"] if judged.failures else []
+        facts += [f"incidents {', '.join(judged.incidents)}"] if judged.incidents else []
+        if judged.recovered_at is not None and judged.recovery is not None:
+            facts.append(f"recovered {format_timestamp(judged.recovered_at)} ({judged.recovery.value})")
+        facts += ["rework"] if judged.rework else []
+        lines.append(f"    {format_timestamp(deployment.at)}  {deployment.id}  {'; '.join(facts)}")
+    lines.append("  changes")
+    for change in found.changes:
+        span = "left out: " + change.excluded.replace("_", " ") if change.excluded else ""
+        if change.lead_time is not None:
+            span = duration_text(change.lead_time.total_seconds())
+        link = f"{change.linked_by}, {CONFIDENCE[change.linked_by]}"
+        lines.append(f"    {(change.commit or '-')[:12]:<12}  in {change.deployment}  {span}  ({link})")
+    if found.incidents:
+        lines.append("  incidents")
+    for incident in found.incidents:
+        ended = "open" if incident.resolved_at is None else f"to {format_timestamp(incident.resolved_at)}"
+        began = format_timestamp(incident.detected_at)
+        lines.append(f"    {incident.id}  {began} {ended}  blamed on {incident.deployment} by {incident.linked_by}")
+    return lines
+
+
+def _rows(found: ServiceReport | Blend) -> Sequence[str]:
+    rows = [(name, value, score, behind) for name, value, score, behind in summary(found)]
+    width = max(len(value) for _, value, _, _ in rows)
+    scores = ["" if score is None else f"[{score:g}]" for _, _, score, _ in rows]
+    return [
+        f"  {name:<21} {value:<{width}}  {shown:<5} {behind}".rstrip()
+        for (name, value, _, behind), shown in zip(rows, scores, strict=True)
+    ]
+
+
+def summary(found: ServiceReport | Blend) -> Sequence[tuple[str, str, float | None, str]]:
+    """For each metric: its name, its value in words, its score, and the numbers behind it."""
     frequency, lead = found.deployment_frequency, found.change_lead_time
     recovery = found.failed_deployment_recovery_time
-    rows = (
-        ("change lead time", _span_text(lead), _behind(lead.n, lead.applicable, lead.excluded)),
-        ("deployment frequency", frequency_text(frequency), _behind(frequency.n, None, frequency.excluded)),
-        ("change fail rate", ratio_text(found.change_fail_rate), _fraction(found.change_fail_rate)),
-        ("recovery time", _span_text(recovery), _behind(recovery.n, recovery.applicable, recovery.excluded)),
-        ("rework rate", ratio_text(found.deployment_rework_rate), _fraction(found.deployment_rework_rate)),
+    fail, rework = found.change_fail_rate, found.deployment_rework_rate
+    return (
+        (
+            "change lead time",
+            _span_text(lead),
+            score_duration(lead.median),
+            _behind(lead.n, lead.applicable, lead.excluded),
+        ),
+        (
+            "deployment frequency",
+            frequency_text(frequency),
+            score_frequency(frequency.value),
+            _behind(frequency.n, None, frequency.excluded),
+        ),
+        ("change fail rate", ratio_text(fail), score_rate(fail.value), _fraction(fail)),
+        (
+            "recovery time",
+            _span_text(recovery),
+            score_duration(recovery.median),
+            _behind(recovery.n, recovery.applicable, recovery.excluded),
+        ),
+        ("rework rate", ratio_text(rework), score_rate(rework.value), _fraction(rework)),
     )
-    width = max(len(value) for _, value, _ in rows)
-    return [f"  {name:<21} {value:<{width}}  {behind}".rstrip() for name, value, behind in rows]
 
 
 def _span_text(span: Span) -> str:

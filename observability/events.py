@@ -27,11 +27,13 @@ class Kind(StrEnum):
     CHANGE_MERGED = "change.merged"
     PIPELINE_FINISHED = "pipelinerun.finished"
     GATE_FINISHED = "testsuiterun.finished"
+    ARTIFACT_PACKAGED = "artifact.packaged"
     ARTIFACT_PUBLISHED = "artifact.published"
     SERVICE_DEPLOYED = "service.deployed"
     SERVICE_UPGRADED = "service.upgraded"
     SERVICE_ROLLEDBACK = "service.rolledback"
     INCIDENT_DETECTED = "incident.detected"
+    INCIDENT_REPORTED = "incident.reported"
     INCIDENT_RESOLVED = "incident.resolved"
 
 

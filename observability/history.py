@@ -6,12 +6,15 @@ rules that join events to deployments, failures and recoveries are all in this p
 Contract with emitters:
 
 - All events of one deployment carry the same `release`. Several `service.deployed`/`service.upgraded` events of one
-  release are attempts of one deployment; an event without a release is a deployment of its own.
+  release are attempts of one deployment; an event without a release is a deployment of its own. So is one whose
+  `data.retry_of` names the release (or whose `data.run` is the run) of an attempt before it that had not succeeded.
 - `service.rolledback` belongs to the deployment with its `release`, else to the one named by `data.previous_release`
   (a rollback that is a release of its own), else to the live one if that has its `commit`, else, when it names
   nothing at all, to the live one. Its `occurred_at` is when traffic was restored; `outcome` error says that it was
   not, `canceled` that a person withdrew a sound deployment.
-- `data.failed_at`, where given, is when the failure began; `data.unplanned` marks a deployment forced by an incident.
+- `data.failed_at`, where given, is when the failure began; `data.unplanned` marks a deployment forced by an incident
+  (`data.fixes` names it). `data.rollback_of` names the deployment that this one turns back, `data.rollback` the one
+  that was live before it. `data.commits` and `data.changes` list what is delivered (`observability.commits`).
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from headgate.clock import parse_timestamp
+from observability.commits import CHANGES, COMMITS, Commit, decode_commits, decode_names
 from observability.events import DeliveryEvent, Kind
 
 DEPLOYED = frozenset({Kind.SERVICE_DEPLOYED, Kind.SERVICE_UPGRADED})
@@ -51,7 +55,9 @@ class Deployment:
     when it was given up. `live_at` is None when it never was complete. `failed_at` is when its failure began (None:
     it did not fail by itself, or the time is not known). `rolled_back` says that a rollback was begun, `restored_at`
     when that rollback had restored traffic. `broken` says that its last attempt failed. `unplanned` is the emitter's
-    own mark. `attempts` counts deployment events.
+    own mark, `fixes` the incident it is said to fix. `attempts` counts attempts. `commits` and `changes` are what it is
+    said to deliver, empty when nobody listed them. `turns_back` is the release that it is said to turn back, empty text
+    for the one before it. `names` are all releases under which others may refer to it.
     """
 
     id: str
@@ -72,6 +78,21 @@ class Deployment:
     url: str | None = None
     unplanned: bool = False
     attempts: int = 1
+    artifact: str | None = None
+    commits: tuple[Commit, ...] = ()
+    changes: tuple[str, ...] = ()
+    turns_back: str | None = None
+    fixes: str | None = None
+    team: str | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> str | None:
+        """What was deployed: the commit, else the version, else the artifact; None when nobody said."""
+        if self.commit is not None:
+            return self.commit
+        named = self.version or self.artifact
+        return None if named is None else f"version {named}"
 
 
 def canonical(events: Iterable[DeliveryEvent]) -> tuple[DeliveryEvent, ...]:
@@ -114,30 +135,56 @@ def _total_order(event: DeliveryEvent) -> tuple[object, ...]:
 
 
 def _of_target(events: Sequence[DeliveryEvent]) -> tuple[Deployment, ...]:
-    groups: dict[str, list[DeliveryEvent]] = defaultdict(list)
-    for event in events:
-        if event.kind in DEPLOYED:
-            groups[_key(event)].append(event)
+    attempts = _Attempts(events)
+    groups = attempts.groups
     live = live_in_order(_build(key, group, ()) for key, group in groups.items())
     rollbacks: dict[str, list[DeliveryEvent]] = defaultdict(list)
     for event in events:
         if event.kind is Kind.SERVICE_ROLLEDBACK:
-            rollbacks[_rolled_back_key(event, groups, live)].append(event)
+            rollbacks[_rolled_back_key(event, attempts, live)].append(event)
     found = [_build(key, groups.get(key, ()), rollbacks.get(key, ())) for key in {**groups, **rollbacks}]
     return tuple(sorted(found, key=lambda deployment: (deployment.at, deployment.id)))
+
+
+class _Attempts:
+    """Deployment events of one target by deployment: those of one release, and retries of what had not succeeded."""
+
+    def __init__(self, events: Iterable[DeliveryEvent]) -> None:
+        self.groups: dict[str, list[DeliveryEvent]] = defaultdict(list)
+        self._by_release: dict[str, str] = {}
+        self._by_run: dict[str, str] = {}
+        for event in events:
+            if event.kind in DEPLOYED:
+                self._add(event)
+
+    def _add(self, event: DeliveryEvent) -> None:
+        own, run = _key(event), _text(event.data.get("run"))
+        key = self.of_release(own) or self._retried(event, run) or own
+        self.groups[key].append(event)
+        self._by_release[own] = key
+        if run is not None:
+            self._by_run[run] = key
+
+    def _retried(self, event: DeliveryEvent, run: str | None) -> str | None:
+        for earlier in (self.of_release(_text(event.data.get("retry_of"))), self._by_run.get(run or "")):
+            if earlier is not None and not any(_succeeded(attempt) for attempt in self.groups[earlier]):
+                return earlier
+        return None
+
+    def of_release(self, release: str | None) -> str | None:
+        """The deployment that a release is an attempt of."""
+        return None if release is None else self._by_release.get(release)
 
 
 def _key(event: DeliveryEvent) -> str:
     return event.release or f"{event.source} {event.id}"
 
 
-def _rolled_back_key(
-    event: DeliveryEvent, groups: Mapping[str, Sequence[DeliveryEvent]], live: Sequence[Deployment]
-) -> str:
+def _rolled_back_key(event: DeliveryEvent, attempts: _Attempts, live: Sequence[Deployment]) -> str:
     """The deployment that a rollback turned back; its own key when there is none (it was aborted before it was live)."""
     for named in (event.release, _text(event.data.get("previous_release"))):
-        if named in groups:
-            return named or ""
+        if (key := attempts.of_release(named)) is not None:
+            return key
     before = live_at(live, event.occurred_at)
     if before is not None and (before.commit == event.commit if event.commit else event.release is None):
         return before.id
@@ -154,6 +201,7 @@ def _build(key: str, attempts: Sequence[DeliveryEvent], rollbacks: Sequence[Deli
     failed_at = _failed_at(went_live, attempts, rollbacks)
     broken = bool(attempts) and attempts[-1].outcome == "failure"
     everything = (*attempts, *rollbacks)
+    commits = tuple(dict.fromkeys(c for e in attempts for c in decode_commits(e.data.get(COMMITS))))
     at = went_live or (attempts or rollbacks)[-1].occurred_at
     return Deployment(
         id=key,
@@ -173,8 +221,20 @@ def _build(key: str, attempts: Sequence[DeliveryEvent], rollbacks: Sequence[Deli
         version=_first(_text(event.data.get("version")) for event in everything),
         url=_first(event.url for event in everything),
         unplanned=any(event.data.get("unplanned") is True for event in attempts),
-        attempts=len(attempts),
+        attempts=len({(event.occurred_at, event.outcome) for event in attempts}),
+        artifact=_first(_text(event.data.get("artifact")) for event in everything),
+        commits=commits,
+        changes=tuple(dict.fromkeys(name for e in attempts for name in decode_names(e.data.get(CHANGES)))),
+        turns_back=_first(_turned_back(event) for event in attempts),
+        fixes=_first(_text(event.data.get("fixes")) for event in attempts),
+        team=_first(_text(event.data.get("team")) for event in everything),
+        names=tuple(dict.fromkeys(event.release for event in everything if event.release)),
     )
+
+
+def _turned_back(event: DeliveryEvent) -> str | None:
+    named = _text(event.data.get("rollback_of"))
+    return "" if named is None and event.data.get("rollback") is True else named
 
 
 def _succeeded(event: DeliveryEvent) -> bool:

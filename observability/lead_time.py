@@ -1,18 +1,38 @@
 """Which changes a deployment delivered, and how long each was under way. Pure.
 
-A change is one commit. Links, strongest first: the commit that the deployment recorded (`recorded`), and merges
-announced for this very service since the deployment before (`merge_window`: by time, the weakest link).
+A change is one commit; a cherry-pick is the same change as its original. Links, strongest first:
+
+- `listed`: the deployment lists its commits,
+- `change`: it names merge requests, or its commit is their squash or merge commit: their own commits count,
+- `artifact`: the artifact was packaged from a change (CDEvents' own join),
+- `recorded`: the one commit that the deployment recorded,
+- `merge_window`: merges announced for this very service since the deployment before (by time, the last resort).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
+from observability.commits import COMMITS, Commit, decode_commits
 from observability.events import DeliveryEvent, Kind
 from observability.failures import Judged
+from observability.history import Deployment
+
+CONFIDENCE: Mapping[str, str] = {
+    "listed": "certain",
+    "change": "certain",
+    "recorded": "certain",
+    "release": "certain",
+    "artifact": "high",
+    "commit": "high",
+    "merge_window": "low",
+    "time": "low",
+}
+"""How far a link, by its method, can be trusted: `certain` was said, `high` follows from names, `low` from times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +41,8 @@ class Change:
 
     `lead_time` is from `committed_at` to `deployed_at`, None where `excluded` gives the reason: `baseline` (the first
     deployment would otherwise claim all history), `already_deployed`, `commit_unknown`, `commit_time_unknown`,
-    `negative_span`.
+    `negative_span`, `other_paths` (in a repository of several services, it touches none of this one's paths).
+    `linked_by` is the method, see the top of this module.
     """
 
     deployment: str
@@ -39,21 +60,77 @@ class Change:
 
 
 class CommitIndex:
-    """What the events tell about commits: their times, and merges announced for one service. Built once per report."""
+    """What the events tell about commits, merges and artifacts. Built once per report.
 
-    def __init__(self, events: Iterable[DeliveryEvent]) -> None:
+    `paths` gives the path patterns of services that share a repository; others own every path.
+    """
+
+    def __init__(self, events: Iterable[DeliveryEvent], paths: Mapping[str, Sequence[str]] | None = None) -> None:
         """`events` are canonical."""
+        self.paths = paths or {}
         self.times: dict[str, datetime] = {}
+        self.originals: dict[str, str] = {}
         self.merges: dict[str, list[DeliveryEvent]] = defaultdict(list)
+        self._of_change: dict[tuple[str | None, str], dict[str, Commit]] = defaultdict(dict)
+        self._merged_as: dict[str, dict[str, Commit]] = defaultdict(dict)
+        self._packaged: dict[str, DeliveryEvent] = {}
         for event in events:
-            if not event.commit:
-                continue
-            if event.committed_at is not None:
-                # Should two events differ, the earlier is the time before rewriting.
-                known = self.times.get(event.commit, event.committed_at)
-                self.times[event.commit] = min(known, event.committed_at)
-            if event.kind is Kind.CHANGE_MERGED and event.service:
-                self.merges[event.service].append(event)
+            listed = decode_commits(event.data.get(COMMITS)) if COMMITS in event.data else ()
+            for commit in listed:
+                self._learn(commit.sha, commit.at)
+                if commit.original:
+                    self.originals.setdefault(commit.sha, commit.original)
+            if event.commit:
+                self._learn(event.commit, event.committed_at)
+            if event.kind is Kind.CHANGE_MERGED:
+                self._merge(event, listed)
+            elif event.kind in (Kind.ARTIFACT_PUBLISHED, Kind.ARTIFACT_PACKAGED) and (event.change or event.commit):
+                self._packaged.setdefault(event.subject, event)
+
+    def _learn(self, sha: str, at: datetime | None) -> None:
+        if at is not None:  # should two events differ, the earlier is the time before rewriting
+            self.times[sha] = min(self.times.get(sha, at), at)
+
+    def _merge(self, event: DeliveryEvent, listed: Sequence[Commit]) -> None:
+        if event.service and (event.commit or listed):
+            self.merges[event.service].append(event)
+        for commit in listed:
+            if event.change:
+                self._of_change[event.service, event.change].setdefault(commit.sha, commit)
+            if event.commit:
+                self._merged_as[event.commit].setdefault(commit.sha, commit)
+
+    def change(self, sha: str) -> str:
+        """The commit that stands for the change: the original of a cherry-pick."""
+        seen = {sha}
+        while (original := self.originals.get(sha)) is not None and original not in seen:
+            seen.add(original)
+            sha = original
+        return sha
+
+    def time(self, commit: Commit) -> datetime | None:
+        """When the change was committed first: a cherry-pick is as old as its original."""
+        own = commit.at or self.times.get(commit.sha)
+        first = self.times.get(self.change(commit.sha))
+        return min(own, first) if own is not None and first is not None else own or first
+
+    def of_change(self, service: str, change: str) -> Sequence[Commit]:
+        """The commits of a merge request; ids of requests that name another service are not this one's."""
+        known = self._of_change.get((service, change)) or self._of_change.get((None, change)) or {}
+        return tuple(known.values())
+
+    def expanded(self, commit: Commit) -> Sequence[Commit]:
+        """The commits of the merge request that this one merged or squashed; the commit itself if it did not."""
+        return tuple(self._merged_as.get(commit.sha, {}).values()) or (commit,)
+
+    def packaged(self, artifact: str | None) -> DeliveryEvent | None:
+        """The event that says what an artifact was made of."""
+        return self._packaged.get(artifact or "")
+
+    def concerns(self, service: str, commit: Commit) -> bool:
+        """Whether a commit touches a service. One whose paths nobody gave touches every service."""
+        patterns = self.paths.get(service)
+        return not patterns or not commit.paths or any(fnmatchcase(path, p) for path in commit.paths for p in patterns)
 
 
 def changes(service: str, judged: Sequence[Judged], index: CommitIndex) -> tuple[Change, ...]:
@@ -62,66 +139,93 @@ def changes(service: str, judged: Sequence[Judged], index: CommitIndex) -> tuple
         (j for j in judged if j.deployment.live_at is not None),
         key=lambda j: (j.deployment.live_at, j.deployment.id),
     )
-    delivered = {j.deployment.commit for j in live if j.deployment.commit}
+    named = [(j, *_named(service, j.deployment, index)) for j in live]
+    delivered = {commit.sha for _, found, _ in named for commit in found}
+    delivered |= {j.deployment.commit for j in live if j.deployment.commit}
     waiting = deque(event for event in index.merges.get(service, ()) if event.commit not in delivered)
-    found: list[Change] = []
-    for j in live:
-        found.append(_recorded(j, index.times))
-        here = j.deployment.live_at
-        if here is None or not (j.new or j.baseline):
-            continue
-        arrived = []
-        while waiting and waiting[0].occurred_at <= here:
-            arrived.append(waiting.popleft())
-        if not j.baseline:
-            found.extend(_merged(event, j, here, index.times) for event in _once(arrived))
-    return tuple(found)
+    seen: set[str] = set()
+    result: list[Change] = []
+    for j, found, method in named:
+        arrived: list[Commit] = []
+        if j.new or j.baseline:
+            arrived = _arrived(waiting, j.deployment.live_at or j.deployment.at, delivered)
+        if j.baseline or method in ("listed", "change"):
+            arrived = []  # what a deployment lists is all of it
+        result.extend(_changes(service, j, found, method, index, seen))
+        result.extend(_changes(service, j, arrived, "merge_window", index, seen))
+    return tuple(result)
 
 
-def _once(events: Iterable[DeliveryEvent]) -> Iterable[DeliveryEvent]:
-    unique: dict[str, DeliveryEvent] = {}
-    for event in events:
-        unique.setdefault(event.commit or "", event)
-    return unique.values()
+def _named(service: str, deployment: Deployment, index: CommitIndex) -> tuple[Sequence[Commit], str]:
+    """The commits that a deployment says it delivers, each once, and how it says so."""
+    method, found = "recorded", tuple(deployment.commits)
+    if found:
+        method = "listed"
+    elif deployment.changes:
+        found = tuple(c for change in deployment.changes for c in index.of_change(service, change))
+        method = "change" if found else method
+    packaged = index.packaged(deployment.artifact)
+    if not found and deployment.commit:
+        found = (Commit(sha=deployment.commit, at=deployment.committed_at),)
+    elif not found and packaged is not None:
+        method = "artifact"
+        found = tuple(index.of_change(service, packaged.change)) if packaged.change else ()
+        found = found or ((Commit(sha=packaged.commit),) if packaged.commit else ())
+    if not found and deployment.change:
+        found = tuple(index.of_change(service, deployment.change))
+        method = "change" if found else method
+    expanded = [own for commit in found for own in index.expanded(commit)]
+    if method == "recorded" and len(found) == 1 and tuple(expanded) != found:
+        method = "change"
+    return tuple({commit.sha: commit for commit in expanded}.values()), method
 
 
-def _recorded(judged: Judged, times: dict[str, datetime]) -> Change:
+def _arrived(waiting: deque[DeliveryEvent], until: datetime, delivered: set[str]) -> list[Commit]:
+    """The commits of the merges up to a moment, taken from those that wait."""
+    unique: dict[str, Commit] = {}
+    while waiting and waiting[0].occurred_at <= until:
+        event = waiting.popleft()
+        listed = decode_commits(event.data.get(COMMITS))
+        for commit in listed or ([Commit(sha=event.commit)] if event.commit else []):
+            if commit.sha not in delivered:
+                unique.setdefault(commit.sha, commit)
+    return list(unique.values())
+
+
+def _changes(
+    service: str, judged: Judged, commits: Sequence[Commit], method: str, index: CommitIndex, seen: set[str]
+) -> Iterable[Change]:
     deployment = judged.deployment
-    committed_at = deployment.committed_at or times.get(deployment.commit or "")
-    deployed_at = deployment.live_at or deployment.at
-    return Change(
+    blank = Change(
         deployment=deployment.id,
-        commit=deployment.commit,
-        committed_at=committed_at,
-        deployed_at=deployed_at,
-        linked_by="recorded",
-        excluded=_excluded(judged, committed_at, deployed_at),
+        commit=None,
+        committed_at=None,
+        deployed_at=deployment.live_at or deployment.at,
+        linked_by=method,
     )
+    if not commits and method != "merge_window":
+        yield replace(blank, excluded="baseline" if judged.baseline else _nothing(judged))
+    for commit in commits:
+        at, change = index.time(commit), index.change(commit.sha)
+        known = replace(blank, commit=commit.sha, committed_at=at)
+        if not index.concerns(service, commit):
+            yield replace(known, excluded="other_paths")
+            continue
+        yield replace(known, excluded=_excluded(judged, change in seen, at, known.deployed_at))
+        seen.add(change)
+    if deployment.commit:
+        seen.add(index.change(deployment.commit))
 
 
-def _merged(event: DeliveryEvent, judged: Judged, deployed_at: datetime, times: dict[str, datetime]) -> Change:
-    committed_at = times.get(event.commit or "")
-    return Change(
-        deployment=judged.deployment.id,
-        commit=event.commit,
-        committed_at=committed_at,
-        deployed_at=deployed_at,
-        linked_by="merge_window",
-        excluded=_untimed(committed_at, deployed_at),
-    )
+def _nothing(judged: Judged) -> str:
+    return "commit_unknown" if judged.new else "already_deployed"
 
 
-def _excluded(judged: Judged, committed_at: datetime | None, deployed_at: datetime) -> str | None:
+def _excluded(judged: Judged, seen: bool, at: datetime | None, deployed_at: datetime) -> str | None:
     if judged.baseline:
         return "baseline"
-    if judged.deployment.commit is None:
-        return "commit_unknown"
-    if not judged.new:
+    if seen:
         return "already_deployed"
-    return _untimed(committed_at, deployed_at)
-
-
-def _untimed(committed_at: datetime | None, deployed_at: datetime) -> str | None:
-    if committed_at is None:
+    if at is None:
         return "commit_time_unknown"
-    return "negative_span" if committed_at > deployed_at else None
+    return "negative_span" if at > deployed_at else None

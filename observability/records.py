@@ -6,6 +6,7 @@ cannot be stored are refused by name. The wire form for other tools is `cdevents
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from headgate.clock import format_timestamp, parse_timestamp
 from headgate.errors import ConfigError
+from observability.commits import CHANGES, COMMITS, Commit, encode_commits, parse_commits
 from observability.events import DeliveryEvent, Kind
 
 OUTCOMES = ("", "success", "failure", "error", "canceled")
@@ -61,6 +63,8 @@ class Fields(Foreign):
     release: Text | None = None
     url: Text | None = None
     data: Annotated[dict[Text, Value], Field(max_length=64)] = Field(default_factory=dict)
+    commits: Annotated[tuple[Commit, ...], BeforeValidator(parse_commits)] = ()
+    changes: tuple[Text, ...] = ()
 
 
 class Record(Fields):
@@ -108,8 +112,18 @@ def build_event(
         change=fields.change,
         release=fields.release,
         url=fields.url,
-        data=MappingProxyType(dict(fields.data)),
+        data=MappingProxyType(dict(fields.data) | _lists(fields)),
     )
+
+
+def _lists(fields: Fields) -> dict[str, Value]:
+    """Lists as the text under which an event keeps them."""
+    found: dict[str, Value] = {}
+    if fields.commits:
+        found[COMMITS] = encode_commits(fields.commits)
+    if fields.changes:
+        found[CHANGES] = json.dumps(list(fields.changes), ensure_ascii=False)
+    return found
 
 
 def parse_kind(text: str, where: str | None = None) -> Kind:

@@ -24,11 +24,13 @@ _NAMES: dict[Kind, str] = {
     Kind.CHANGE_MERGED: "merge {subject}",
     Kind.PIPELINE_FINISHED: "pipeline {subject}",
     Kind.GATE_FINISHED: "gate {subject}",
+    Kind.ARTIFACT_PACKAGED: "package {subject}",
     Kind.ARTIFACT_PUBLISHED: "publish {subject}",
     Kind.SERVICE_DEPLOYED: "deliver {service} to {environment}",
     Kind.SERVICE_UPGRADED: "release {service} to {environment}",
     Kind.SERVICE_ROLLEDBACK: "roll back {service} in {environment}",
     Kind.INCIDENT_DETECTED: "incident {subject} detected",
+    Kind.INCIDENT_REPORTED: "incident {subject} reported",
     Kind.INCIDENT_RESOLVED: "incident {subject} resolved",
 }
 

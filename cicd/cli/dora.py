@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from cicd.cli.context import App, emit, output_option
+from cicd.cli.context import App, emit, say
 from cicd.stores import open_for, parse_when, store_option, time_zone
 from headgate.exit_codes import ExitCode
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from cicd.dora_run import Wish
+
 _DEFAULT_DAYS = 30
+_SIGNALS = ("aborted", "rollback", "revert", "hotfix", "incident")
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @click.group()
@@ -16,43 +26,136 @@ def dora() -> None:
     """Report the five DORA metrics."""
 
 
+def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say what is reported, for every command that reports."""
+    options = (
+        click.option("--from", "start", metavar="WHEN", help=f"First moment.  [default: {_DEFAULT_DAYS} days before --to]"),
+        click.option("--to", "end", metavar="WHEN", help="First moment that is no longer counted.  [default: now]"),
+        click.option("--service", "services", multiple=True, help="Only this service (or pattern); may be repeated."),
+        click.option(
+            "--environment", "environments", multiple=True, help="Only this environment; may be repeated.  [default: production]"
+        ),
+        click.option("--all-environments", "everywhere", is_flag=True, help="Environments that are no production as well."),
+        click.option("--team", "teams", multiple=True, help="Only the services of this team; may be repeated."),
+        click.option("--mapping", metavar="FILE", help="YAML with the services of `teams` and the `paths` of services."),
+        click.option("--time-zone", "zone_name", metavar="ZONE", help="Zone of dates, days, weeks and months."),
+        click.option(
+            "--incident-window", default="24h", show_default=True, metavar="SPAN",
+            help="How long after a deployment an incident without any link is attributed to it.",
+        ),
+        click.option(
+            "--without-signal", "without", multiple=True, type=click.Choice(_SIGNALS), help="A signal of failure that does not count."
+        ),
+        store_option(),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @dora.command()
-@click.option("--from", "start", metavar="WHEN", help=f"First moment.  [default: {_DEFAULT_DAYS} days before --to]")
-@click.option("--to", "end", metavar="WHEN", help="First moment that is no longer counted.  [default: now]")
-@click.option("--service", help="Only this service.")
-@click.option("--environment", help="Only this environment.")
-@click.option("--time-zone", "zone_name", metavar="ZONE", help="Zone of dates in --from and --to.")
-@store_option()
-@output_option()
+@_selection
+@click.option("--by", multiple=True, type=click.Choice(["team", "environment"]), help="Add blends of services.")
+@click.option(
+    "--every", type=click.Choice(["day", "week", "month"]), help="Add the metrics of each (in json and yaml)."
+)
+@click.option("--week-start", type=click.Choice(_DAYS), default="monday", show_default=True, help="First day of weeks.")
+@click.option("--compare", "other", metavar="PERIOD", help="Compare with `previous` or FROM..TO.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals of --compare.")
+@click.option("--explain", is_flag=True, help="Show the deployments, changes and incidents behind each number.")
+@click.option(
+    "-o", "--output", type=click.Choice(["table", "json", "yaml", "csv", "markdown"]), default="table", show_default=True,
+    help="Form of the result on stdout.",
+)  # fmt: skip
 @click.pass_obj
 def report(
-    app: App,
-    start: str | None,
-    end: str | None,
-    service: str | None,
-    environment: str | None,
-    zone_name: str | None,
-    store_url: str | None,
-    output: str,
-) -> int:
+    app: App, /, by: tuple[str, ...], every: str | None, week_start: str, other: str | None, seed: int, explain: bool,
+    output: str, **selection: Any,
+) -> int:  # fmt: skip
     """Report the five metrics for each service and environment.
 
-    WHEN is a date (its first moment) or a time with an offset. Every value comes with the numbers behind it; no data
-    is not 0. Exit codes: 0 reported, 2 the store or a date is wrong.
+    WHEN is a date (its first moment) or a time with an offset. Only production is reported, unless --environment names
+    another. Every value comes with the numbers behind it and, in brackets, its score (0 to 10) on the scale of the DORA
+    Quick Check; no data is not 0. Exit codes: 0 reported, 2 the store or an option is wrong.
     """
+    from cicd.dora_run import all_series, blends, evaluate, render, report_json
+
+    wish, parse = _wish(app, **selection)
+    if other is not None and output in ("csv", "markdown"):
+        raise click.UsageError(f"--compare has no form {output!r}; use -o table, json or yaml")
+    events = tuple(open_for(app, selection["store_url"], create=False).read())
+    found = evaluate(events, wish)
+    mixed = blends(found, wish, by)
+    data = report_json(found, mixed, all_series(found, every, week_start) if every else None)
+    text = render(found, "table" if output in ("json", "yaml") else output, mixed, explain=explain)
+    if other is not None:
+        from cicd.dora_run import earlier_period
+        from observability.compare import compare, compare_data, compare_text
+
+        before = evaluate(events, wish, earlier_period(other, wish.period, parse))
+        compared = compare(before, found, seed=seed)
+        data["comparison"] = compare_data(before, found, compared, seed=seed)
+        text += "\n\n" + compare_text(before, found, compared)
+    emit(output, data, lambda: text)
+    return ExitCode.PASS
+
+
+@dora.command()
+@click.argument("folder", type=click.Path(file_okay=False))
+@_selection
+@click.pass_obj
+def export(app: App, /, folder: str, **selection: Any) -> int:
+    """Write deployments, changes, incidents and metrics as Parquet files into FOLDER.
+
+    Existing files of these names are replaced. Needs pyarrow (extra `quality`). Exit codes: 0 written, 2 the store, the
+    folder or an option is wrong.
+    """
+    from cicd.dora_run import evaluate
+    from observability.export import write_parquet
+
+    wish, _ = _wish(app, **selection)
+    found = evaluate(tuple(open_for(app, selection["store_url"], create=False).read()), wish)
+    for path, rows in write_parquet(found, folder):
+        say(f"{path}: {rows} rows")
+    return ExitCode.PASS
+
+
+@dora.command("schema")
+def schema_command() -> int:
+    """Print the JSON Schema of `dora report -o json`."""
+    import json
+
+    from observability.report_schema import report_schema
+
+    click.echo(json.dumps(report_schema(), indent=2))
+    return ExitCode.PASS
+
+
+def _wish(
+    app: App, *, start: str | None, end: str | None, services: tuple[str, ...], environments: tuple[str, ...],
+    everywhere: bool, teams: tuple[str, ...], mapping: str | None, zone_name: str | None, incident_window: str,
+    without: tuple[str, ...], store_url: str | None,
+) -> tuple[Wish, Callable[[str], datetime]]:  # fmt: skip
+    """The options as one value, and how times of further options are read."""
     from datetime import timedelta
 
-    from observability.dora import Period, evaluate_dora
-    from observability.dora_report import to_data, to_text
+    from cicd.dora_run import Wish, parse_policy, read_mapping
+    from observability.dora import Period
 
     zone = time_zone(app, zone_name, store_url)
     until = parse_when(end, zone, "--to") if end else app.clock.now()
     since = parse_when(start, zone, "--from") if start else until - timedelta(days=_DEFAULT_DAYS)
     try:
-        period = Period(start=since, end=until)
+        period = Period(start=since, end=until, zone=zone)
     except ValueError as error:
         raise click.UsageError(f"--from and --to: {error}") from error
-    store = open_for(app, store_url, create=False)
-    found = evaluate_dora(store.read(), period, service=service, environment=environment)
-    emit(output, to_data(found), lambda: to_text(found))
-    return ExitCode.PASS
+    wish = Wish(
+        period=period,
+        services=services,
+        environments=environments,
+        everywhere=everywhere,
+        teams=teams,
+        mapped=read_mapping(mapping),
+        policy=parse_policy(incident_window, without),
+    )
+    return wish, lambda text: parse_when(text, zone, "--compare")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -12,9 +11,9 @@ from cicd.stores import open_for, parse_when, store_option, time_zone
 from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from observability.events import DeliveryEvent, Scalar
+    from observability.events import Scalar
 
-_IMPORT_BATCH = 1000
+RECORD_SCHEMAS = ("deployment", "rollback", "change", "incident")
 
 
 @click.group()
@@ -133,52 +132,47 @@ def list_command(
 
 @events.command("import")
 @click.argument("file", type=click.File("rb"))
+@click.option("--service", help="Service of records that name none.")
+@click.option("--environment", help="Environment of records that name none.")
 @store_option()
 @output_option()
 @click.pass_obj
-def import_command(app: App, file: Any, store_url: str | None, output: str) -> int:
-    """Import FILE, one JSON event a line or a JSON array: CDEvents, CloudEvents around them, or records.
+def import_command(
+    app: App, file: BinaryIO, service: str | None, environment: str | None, store_url: str | None, output: str
+) -> int:
+    """Import FILE, one JSON object a line or a JSON array.
 
-    A record is what `events list -o json` prints.
+    Each is a CDEvent (alone or in a CloudEvent), a short record (`type` deployment, change, incident or rollback, see
+    `headgate events schema`), or a full record as `events list -o json` prints it.
 
     `-` reads standard input. All lines are checked before the first is stored; importing a file again adds nothing.
     Exit codes: 0 imported, 2 a line is wrong (the first one is named).
     """
-    found = list(_parse_lines(file))
-    store = open_for(app, store_url, create=True)
-    new = sum(store.append(found[start : start + _IMPORT_BATCH]) for start in range(0, len(found), _IMPORT_BATCH))
-    summary = {"read": len(found), "new": new, "known": len(found) - new}
-    emit(output, summary, lambda: f"{len(found)} events read, {new} new, {len(found) - new} known")
+    from collections import Counter
+
+    from cicd.event_import import import_file
+    from observability.short_records import Defaults
+
+    summary = import_file(
+        file, lambda: open_for(app, store_url, create=True), Defaults(service=service, environment=environment)
+    )
+    for reason, count in sorted(Counter(summary.skipped).items()):
+        say(f"skipped: {reason} ({count})")
+    data = {
+        "lines": summary.lines, "read": summary.read, "new": summary.new, "known": summary.read - summary.new,
+        "skipped": len(summary.skipped),
+    }  # fmt: skip
+    emit(output, data, lambda: f"{summary.read} events read, {summary.new} new, {summary.read - summary.new} known")
     return ExitCode.PASS
 
 
-def _parse_lines(file: Any) -> Iterator[DeliveryEvent]:
-    """The events of a file, one a line (empty lines are skipped) or one JSON array, as `events list -o json` prints.
-
-    Raises `ConfigError` with file and line, or file and place in the array.
-    """
+@events.command("schema")
+@click.argument("name", type=click.Choice(RECORD_SCHEMAS), required=False)
+def schema_command(name: str | None) -> int:
+    """Print the JSON Schema of the lines that `events import` reads, or of one type of short record."""
     import json
 
-    from headgate.errors import ConfigError
-    from observability.cdevents import parse_event_text
+    from observability.short_schema import line_schema, record_schema
 
-    name = getattr(file, "name", "<stdin>")
-    content: bytes = file.read()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        broken = content[: error.start].count(b"\n") + 1
-        raise ConfigError("not UTF-8", where=f"{name}:{broken}", next_step="Save the file as UTF-8.") from error
-    if text.lstrip().startswith("["):
-        try:
-            items = json.loads(text)
-        except ValueError as error:
-            raise ConfigError(
-                f"not JSON: {error}", where=name, next_step="Correct it, or write one event a line."
-            ) from error
-        for number, item in enumerate(items, start=1):
-            yield parse_event_text(json.dumps(item), f"{name}[{number}]")
-        return
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield parse_event_text(line.strip(), f"{name}:{number}")
+    click.echo(json.dumps(record_schema(name) if name else line_schema(), indent=2))
+    return ExitCode.PASS

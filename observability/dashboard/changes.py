@@ -18,11 +18,13 @@ _TITLES: dict[Kind, str] = {
     Kind.CHANGE_MERGED: "Merged {subject}",
     Kind.PIPELINE_FINISHED: "Pipeline {subject}",
     Kind.GATE_FINISHED: "Gate {subject}",
+    Kind.ARTIFACT_PACKAGED: "Packaged {subject}",
     Kind.ARTIFACT_PUBLISHED: "Published {subject}",
     Kind.SERVICE_DEPLOYED: "Delivered {service} to {environment}",
     Kind.SERVICE_UPGRADED: "Released {service} to {environment}",
     Kind.SERVICE_ROLLEDBACK: "Rolled back {service} in {environment}",
     Kind.INCIDENT_DETECTED: "Incident {subject} detected",
+    Kind.INCIDENT_REPORTED: "Incident {subject} reported",
     Kind.INCIDENT_RESOLVED: "Incident {subject} resolved",
 }
 _STATES = {"success": "passed", "failure": "failed", "error": "error", "canceled": "canceled"}
