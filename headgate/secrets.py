@@ -27,6 +27,13 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*"), MASK),
 )
 
+# Text in which none of these is found matches none of the patterns: a look that costs a tenth of trying them.
+_CREDENTIALS_IN_URL = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
+_SIGNS = (
+    "bearer", "basic", "token=", "x-amz-signature=", "x-amz-credential=", "sig=",
+    "glpat-", "glcbt-", "glrt-", "gldt-", "glptt-", "eyj",
+)  # fmt: skip
+
 _known: set[str] = set()
 
 
@@ -74,8 +81,10 @@ def mask(text: str) -> str:
     """`text` without registered secrets and without credentials in well-known forms. Idempotent."""
     for value in sorted(_known, key=len, reverse=True):
         text = text.replace(value, MASK)
-    for pattern, replacement in _PATTERNS:
-        text = pattern.sub(replacement, text)
+    folded = text.casefold()
+    if _CREDENTIALS_IN_URL.search(text) or any(sign in folded for sign in _SIGNS):
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
     return text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -48,18 +48,13 @@ def to_rows(batch: Sequence[DeliveryEvent], received_us: int) -> list[Row]:
     return [_to_row(event, received_us) for event in batch]
 
 
-def _texts(event: DeliveryEvent) -> Iterator[str]:
-    yield event.id
-    for value in (event.source, event.subject, event.service, event.environment, event.commit, event.outcome):
-        if value:
-            yield value
-    for value in (event.change, event.release, event.url):
-        if value:
-            yield value
-    for key, scalar in event.data.items():
-        yield key
-        if isinstance(scalar, str):
-            yield scalar
+def _texts(event: DeliveryEvent) -> list[str]:
+    found = [event.id, event.source, event.subject, event.outcome, event.service or "", event.environment or ""]
+    found += (event.commit or "", event.change or "", event.release or "", event.url or "")
+    if event.data:
+        found += event.data
+        found += [scalar for scalar in event.data.values() if isinstance(scalar, str)]
+    return found
 
 
 def _encodable(text: str) -> bool:
