@@ -15,7 +15,7 @@ from headgate.errors import ConfigError, HeadgateError
 from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from cicd.dags.delivery import Bundle, Loader
+    from cicd.dags.delivery import Age, Bundle, Loader
     from cicd.dags.wiring import Destination, Permissions
 
 _Command = Callable[..., Any]
@@ -34,7 +34,9 @@ _WHERE = _options(
     click.option(
         "--env", "environments", multiple=True, metavar="NAME", help="Target in headgate.yaml; may be repeated."
     ),
-    click.option("--target", metavar="URL", help="gs://BUCKET/dags or file:///FOLDER, without headgate.yaml."),
+    click.option(
+        "--target", metavar="URL", help="gs://BUCKET/dags, s3://BUCKET/dags or file:///FOLDER, without headgate.yaml."
+    ),
     click.option("--project", metavar="NAME", help="Name of the bundle, with --target.  [default: dags]"),
     output_option(),
 )
@@ -52,6 +54,14 @@ _ALLOW = _options(
     click.option("--allow-root", is_flag=True, help="Deliver to the root of a bucket."),
     click.option("--allow-overlap", is_flag=True, help="Share a folder with another bundle."),
 )
+_OLDER = click.option("--refuse-older", is_flag=True, help="Refuse a commit that is older than the one in force.")
+_SETTLE = click.option(
+    "--settle",
+    "settle_s",
+    type=click.FloatRange(0, 3600),
+    metavar="SECONDS",
+    help="Pause after new helpers arrived and before helpers are deleted.  [default: settle_s]",
+)
 _ACT = _options(
     click.option("--dry-run", is_flag=True, help="Print the plan, change nothing."),
     click.option("--yes", is_flag=True, help="Do not ask before deleting, on a terminal."),
@@ -67,6 +77,7 @@ def dags() -> None:
 @_FROM
 @_WHERE
 @_ALLOW
+@_OLDER
 @_CODE
 @click.pass_obj
 def plan(app: App, /, *, source: str | None, ref: str, detailed_exitcode: bool, output: str, **where: Any) -> int:
@@ -79,6 +90,8 @@ def plan(app: App, /, *, source: str | None, ref: str, detailed_exitcode: bool, 
 @_FROM
 @_WHERE
 @_ALLOW
+@_OLDER
+@_SETTLE
 @_ACT
 @_CODE
 @click.pass_obj
@@ -103,6 +116,7 @@ def push(
 @click.option("--to", "release", metavar="RELEASE", help="Release to bring back.  [default: the one before]")
 @_WHERE
 @_ALLOW
+@_SETTLE
 @_ACT
 @_CODE
 @click.pass_obj
@@ -232,8 +246,10 @@ def _one(
             click.confirm(f"{destination.url}: delete {deletes} object(s)?", abort=True, err=True)
     if dry_run:
         tree, before = proposal.tree, proposal.books.manifest
+        _warn_of_age(tree.commit, before, proposal.age)
         return plan_data(_place(destination), before=before, commit=tree.commit, changes=proposal.changes, after=None)
     outcome = deliver(bundle, load, clock=app.clock, progress=_progress())
+    _warn_of_age(outcome.commit, outcome.before, outcome.age)
     if outcome.untidy:
         say(f"warning: {outcome.untidy}")
     _record(app, destination, outcome.manifest)
@@ -244,6 +260,14 @@ def _one(
         changes=outcome.changes,
         after=outcome.manifest,
     )
+
+
+def _warn_of_age(commit: str, before: Any, age: Age) -> None:
+    if age.value == "older":
+        say(
+            f"warning: commit {commit[:12]} is older than {before.commit[:12]} of {before.release}: this goes back."
+            " --refuse-older prevents it."
+        )
 
 
 def _record(app: App, destination: Destination, manifest: Any) -> None:

@@ -155,14 +155,18 @@ class GatesConfig(Section):
 class DagTargetConfig(Section):
     """A bucket (and prefix) that Composer reads."""
 
-    bucket: Annotated[str, StringConstraints(pattern=r"^(gs|file)://.+")]
-    """`gs://bucket/prefix` or `file:///folder`."""
+    bucket: Annotated[str, StringConstraints(pattern=r"^(gs|s3|file)://.+")]
+    """`gs://bucket/prefix`, `s3://bucket/prefix` or `file:///folder`."""
     keep_releases: int = Field(default=10, ge=1, le=1000)
     """How many past releases can be rolled back to."""
     max_delete_ratio: float = Field(default=0.5, ge=0, le=1)
     """A plan that would delete more than this share of the owned files is refused unless --allow-mass-delete."""
     timeout_s: float = Field(default=30.0, gt=0)
     """Bound of one request."""
+    settle_s: float = Field(default=0.0, ge=0, le=3600)
+    """Pause after new helpers arrived and before helpers are deleted, for readers that copy the folder in turns."""
+    refuse_older: bool = False
+    """Refuse to push a commit that is an ancestor of the one in force; `dags rollback` is not concerned."""
 
 
 class DagsConfig(Section):

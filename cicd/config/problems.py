@@ -18,7 +18,7 @@ from headgate.errors import ConfigError
 _MAX_LISTED = 100
 _PATTERN_HELP = {
     "^https?://": "must be a URL that begins with https:// or http://",
-    "^(gs|file)://": "must be gs://bucket/prefix or file:///folder",
+    "^(gs|s3|file)://": "must be gs://bucket/prefix, s3://bucket/prefix or file:///folder",
     "^[a-z0-9]": "use lower-case letters, digits, '.', '_' and '-', beginning and ending with a letter or digit",
 }
 

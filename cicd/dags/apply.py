@@ -9,8 +9,12 @@ from itertools import groupby
 
 from cicd.dags.archive import Content
 from cicd.dags.lock import Lease
-from cicd.dags.model import Action, Change, DesiredFile, StoredObject
+from cicd.dags.model import Action, Change, DesiredFile, Kind, StoredObject
 from cicd.dags.target import Target
+from headgate.clock import Clock
+
+_HELPERS = frozenset({Kind.MODULE, Kind.DATA})
+_NAP_S = 10.0  # a fraction of any lease
 
 Progress = Callable[[int, int, str], None]
 """Called after each object with the number done, the number in all, and its path."""
@@ -18,12 +22,18 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What the steps need: where to, the contents, and the lease that permits each write."""
+    """What the steps need: where to, the contents, and the lease that permits each write.
+
+    `settle_s` is how long to wait after new helpers arrived and before helpers are deleted, so that a reader which
+    copies the folder in turns has copied the helpers, or let go of the DAGs.
+    """
 
     target: Target
     content: Content
     lease: Lease
     progress: Progress
+    clock: Clock
+    settle_s: float = 0.0
 
 
 def apply_changes(changes: Sequence[Change], desired: Mapping[str, DesiredFile], work: Work) -> dict[str, StoredObject]:
@@ -35,7 +45,11 @@ def apply_changes(changes: Sequence[Change], desired: Mapping[str, DesiredFile],
     written: dict[str, StoredObject] = {}
     done = 0
     with ThreadPoolExecutor(max_workers=work.target.workers, thread_name_prefix="dags") as pool:
-        for _, wave in groupby(steps, key=lambda change: change.wave):
+        before: list[Change] = []
+        for wave in (list(group) for _, group in groupby(steps, key=lambda change: change.wave)):
+            if _must_settle(before, wave):
+                _settle(work)
+            before += wave
             futures = {pool.submit(_step, change, desired.get(change.path), work): change for change in wave}
             try:
                 for future in as_completed(futures):
@@ -48,6 +62,23 @@ def apply_changes(changes: Sequence[Change], desired: Mapping[str, DesiredFile],
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
     return written
+
+
+def _must_settle(before: Sequence[Change], wave: Sequence[Change]) -> bool:
+    """Whether `wave` uses what has just arrived, or takes away what has just been used. Waves are of one kind."""
+    first = wave[0]
+    if first.action is Action.DELETE:
+        return first.kind in _HELPERS and any(step.kind is Kind.DAG for step in before)
+    return first.kind is Kind.DAG and any(step.kind in _HELPERS and step.action is Action.ADD for step in before)
+
+
+def _settle(work: Work) -> None:
+    """Wait, and keep the lock meanwhile."""
+    left = work.settle_s
+    while left > 0:
+        work.clock.sleep(min(left, _NAP_S))
+        left -= _NAP_S
+        work.lease.ensure()
 
 
 def _step(change: Change, file: DesiredFile | None, work: Work) -> StoredObject | None:

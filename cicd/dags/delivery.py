@@ -6,25 +6,39 @@ one, and plans from what is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import Enum
 
 from cicd.dags.apply import Progress, Work, apply_changes
 from cicd.dags.archive import Archive, Content
 from cicd.dags.ledger import Books, Ledger
 from cicd.dags.lock import Lease, LockTerms
-from cicd.dags.model import Action, Change, Claims, DesiredFile, Manifest, OwnedFile, Past, StoredObject
-from cicd.dags.order import kind_of_name, place
-from cicd.dags.planning import WRITES, Rules, differing, plan
+from cicd.dags.model import Action, Change, Claims, DesiredFile, Manifest, OwnedFile, Past, Placement, StoredObject
+from cicd.dags.order import kind_of_name, place_read
+from cicd.dags.planning import WRITES, Rules, plan
 from cicd.dags.target import Target, prefix_roots
 from headgate.clock import Clock
-from headgate.errors import ConfigError, HeadgateError, RemoteStateError, TransportError
+from headgate.errors import (
+    ConfigError,
+    ConflictError,
+    HeadgateError,
+    RemoteStateError,
+    TransportError,
+    UnsafeActionError,
+)
+
+_LOOKS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """One project at one target, and how it is delivered. `keep_releases` counts past releases."""
+    """One project at one target, and how it is delivered.
+
+    `keep_releases` counts past releases. `refuse_older`: an ancestor of the commit in force is refused. `settle_s`:
+    see `cicd.dags.apply.Work`.
+    """
 
     project: str
     target: Target
@@ -32,15 +46,30 @@ class Bundle:
     rules: Rules = field(default_factory=Rules)
     keep_releases: int = 10
     allow_overlap: bool = False
+    refuse_older: bool = False
+    settle_s: float = 0.0
 
     @property
     def ledger(self) -> Ledger:
         return Ledger(store=self.target.store, layout=self.target.layout(self.project))
 
 
+class Age(Enum):
+    """How a commit stands to another."""
+
+    OLDER = "older"
+    """It is an ancestor of the other."""
+    NOT_OLDER = "not older"
+    UNKNOWN = "unknown"
+    """The other is not in this clone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """What is to be delivered and where it comes from. `restores` is the release that a rollback brings back."""
+    """What is to be delivered and where it comes from. `restores` is the release that a rollback brings back.
+
+    `compare` tells how `commit` stands to another commit.
+    """
 
     files: tuple[DesiredFile, ...]
     content: Content
@@ -48,6 +77,7 @@ class Tree:
     committed_at: datetime | None
     source: str
     restores: str | None = None
+    compare: Callable[[str], Age] = lambda _: Age.NOT_OLDER
 
 
 Loader = Callable[[Books], Tree]
@@ -56,12 +86,17 @@ Loader = Callable[[Books], Tree]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """The facts and the plan made from them. `changes` is empty when the bucket already holds the tree."""
+    """The facts and the plan made from them. `changes` is empty when the bucket already holds the tree.
+
+    `age` is how the commit stands to the one in force. `began` is what was in force at the first look.
+    """
 
     books: Books
     tree: Tree
     actual: tuple[StoredObject, ...]
     changes: tuple[Change, ...]
+    age: Age
+    began: Manifest | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +113,29 @@ class Outcome:
     commit: str
     changes: tuple[Change, ...]
     untidy: str | None = None
+    age: Age = Age.NOT_OLDER
 
 
 def propose(bundle: Bundle, load: Loader) -> Proposal:
     """Read the bookkeeping and the bucket, and plan. Changes nothing; raises what `plan` and the loader raise."""
     books = bundle.ledger.read()
+    began = books.manifest
+    for _ in range(_LOOKS):
+        try:
+            return _propose(bundle, load, books, began)
+        except UnsafeActionError:
+            # Bookkeeping and listing are two looks: what a run wrote between them is neither foreign nor by hand.
+            seen, books = books, bundle.ledger.read()
+            if seen == books:
+                raise
+    raise ConflictError(
+        "other deliveries keep changing the target",
+        where=bundle.ledger.layout.manifest,
+        next_step="Nothing was changed. Run the command again when they have ended.",
+    )
+
+
+def _propose(bundle: Bundle, load: Loader, books: Books, began: Manifest | None) -> Proposal:
     tree = load(books)
     if not tree.files:
         raise ConfigError(
@@ -90,22 +143,55 @@ def propose(bundle: Bundle, load: Loader) -> Proposal:
             where=tree.source,
             next_step="Check source, include and exclude. An empty release would delete every DAG.",
         )
+    age = tree.compare(books.manifest.commit) if books.manifest else Age.NOT_OLDER
+    if bundle.refuse_older:
+        _refuse_older(tree, age, books.manifest)
     actual = bundle.target.objects()
-    sources = {
-        file.path: tree.content.read(file) if file.path.endswith(".py") else b""
-        for file in differing(tree.files, actual)
-    }
-    changes = plan(
-        tree.files,
-        actual,
-        books.manifest,
-        claims=books.claims,
-        placements=place(sources, prefix_roots(bundle.target.prefix, tree.source)),
-        rules=bundle.rules,
-    )
+    facts = (tree.files, actual, books.manifest)
+    changes = plan(*facts, claims=books.claims, rules=bundle.rules)
+    if changes:  # the order is worth reading files for only when the plan is allowed
+        placements = _placements(bundle, tree, changes)
+        changes = plan(*facts, claims=books.claims, placements=placements, rules=bundle.rules)
     if changes and not bundle.allow_overlap:
         bundle.ledger.refuse_overlap()
-    return Proposal(books=books, tree=tree, actual=actual, changes=changes)
+    return Proposal(books=books, tree=tree, actual=actual, changes=changes, age=age, began=began)
+
+
+def _refuse_older(tree: Tree, age: Age, manifest: Manifest | None) -> None:
+    if manifest is None or age is Age.NOT_OLDER:
+        return
+    if age is Age.UNKNOWN:
+        raise UnsafeActionError(
+            f"commit {manifest.commit[:12]}, which is in force, is not in this clone, so that nobody can tell whether"
+            f" {tree.commit[:12]} is older",
+            next_step="Fetch the history (GitLab: GIT_DEPTH: 0), or push without refuse_older.",
+        )
+    raise UnsafeActionError(
+        f"commit {tree.commit[:12]} is older than {manifest.commit[:12]}, which is in force as {manifest.release}",
+        next_step="Use `headgate dags rollback` to go back, or push without refuse_older.",
+    )
+
+
+def _placements(bundle: Bundle, tree: Tree, changes: Iterable[Change]) -> Mapping[str, Placement]:
+    """Where the changed files stand: what arrives among itself, and what goes among itself."""
+    roots = prefix_roots(bundle.target.prefix, tree.source)
+    by_path = {file.path: file for file in tree.files}
+    arriving, leaving = [], []
+    for change in changes:
+        if change.action in WRITES:
+            arriving.append(change.path)
+        elif change.action is Action.DELETE:
+            leaving.append(change.path)
+
+    def read_tree(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        return ((path, tree.content.read(by_path[path])) for path in paths)
+
+    placed = dict(place_read(arriving, read_tree, roots))
+    if len(leaving) > 1:
+        # What leaves is read from the bucket: a helper may have been delivered without the DAG that imports it, so
+        # that the recorded kind is only what it looked like then.
+        placed |= place_read(leaving, bundle.target.read_many, roots)
+    return placed
 
 
 def deliver(bundle: Bundle, load: Loader, *, clock: Clock, progress: Progress) -> Outcome:
@@ -121,8 +207,9 @@ def deliver(bundle: Bundle, load: Loader, *, clock: Clock, progress: Progress) -
     lease = Lease(bundle.target.store, bundle.ledger.layout.lock, clock, bundle.lock)
     lease.acquire()
     try:
-        if bundle.ledger.read() != proposal.books:  # another run finished between our look and our lock
-            proposal = propose(bundle, load)
+        if bundle.ledger.read() != proposal.books:  # another run was at work between our look and our lock
+            proposal = replace(propose(bundle, load), began=proposal.began)
+        _refuse_overtaken(bundle, proposal)
         outcome = _carry_out(bundle, proposal, lease, clock, progress)
     except BaseException:
         _give_back(lease)
@@ -131,8 +218,21 @@ def deliver(bundle: Bundle, load: Loader, *, clock: Clock, progress: Progress) -
     return replace(outcome, untidy=outcome.untidy or untidy)
 
 
+def _refuse_overtaken(bundle: Bundle, proposal: Proposal) -> None:
+    """Of two runs that race the newer commit wins, whichever was faster."""
+    now, began = proposal.books.manifest, proposal.began
+    if now is None or (began is not None and now.release == began.release) or proposal.age is Age.NOT_OLDER:
+        return
+    which = "newer" if proposal.age is Age.OLDER else "not in this clone and perhaps newer"
+    raise ConflictError(
+        f"another delivery put {now.release} in force meanwhile; its commit {now.commit[:12]} is {which}",
+        where=bundle.ledger.layout.manifest,
+        next_step="Nothing was changed. Run the command again if the older commit is meant to replace it.",
+    )
+
+
 def _unchanged(proposal: Proposal, manifest: Manifest) -> Outcome:
-    return Outcome(manifest=manifest, before=manifest, commit=proposal.tree.commit, changes=())
+    return Outcome(manifest=manifest, before=manifest, commit=proposal.tree.commit, changes=(), age=proposal.age)
 
 
 def _give_back(lease: Lease) -> str | None:
@@ -155,7 +255,14 @@ def _carry_out(bundle: Bundle, proposal: Proposal, lease: Lease, clock: Clock, p
     history, dropped = _history(before, bundle.keep_releases)
     try:
         packs = _keep_contents(ledger, proposal, lease)
-        work = Work(target=bundle.target, content=proposal.tree.content, lease=lease, progress=progress)
+        work = Work(
+            target=bundle.target,
+            content=proposal.tree.content,
+            lease=lease,
+            progress=progress,
+            clock=clock,
+            settle_s=bundle.settle_s,
+        )
         written = apply_changes(proposal.changes, {file.path: file for file in proposal.tree.files}, work)
         manifest = _manifest(bundle, proposal, release, history, _owned(proposal, written, packs), clock.now())
         lease.ensure()
@@ -165,7 +272,14 @@ def _carry_out(bundle: Bundle, proposal: Proposal, lease: Lease, clock: Clock, p
         raise
     sweep = proposal.books.claims is not None
     untidy = _tidy(ledger, manifest, dropped, claims_generation, sweep=sweep)
-    return Outcome(manifest=manifest, before=before, commit=manifest.commit, changes=proposal.changes, untidy=untidy)
+    return Outcome(
+        manifest=manifest,
+        before=before,
+        commit=manifest.commit,
+        changes=proposal.changes,
+        untidy=untidy,
+        age=proposal.age,
+    )
 
 
 def _unfinished(release: str, before: Manifest | None) -> str:

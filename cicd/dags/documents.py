@@ -18,12 +18,16 @@ _Document = TypeVar("_Document")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockDocument:
-    """Who delivers. `token` is unique per run; the lock may be taken over after `expires_at`."""
+    """Who delivers. `token` is unique per run; the lock may be taken over after `expires_at`.
+
+    `process` names the running process where that can be told, so that others on the same machine see it is dead.
+    """
 
     holder: str
     token: str
     acquired_at: datetime
     expires_at: datetime
+    process: str | None = None
 
 
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Manifest, Claims, LockDocument)}

@@ -1,7 +1,8 @@
 """The lock on one bundle at one target: an object that only one run can create.
 
 Generation preconditions detect a race; the lock prevents two half-done releases from mixing. A holder that is killed
-loses the lock when it expires. A holder that was merely slow notices before its next write: `Lease.ensure`.
+loses the lock when it expires, or at once to a run on the same machine that sees it is dead. A holder that was merely
+slow notices before its next write: `Lease.ensure`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cicd.dags import documents
+from cicd.dags.alive import is_dead
 from cicd.dags.documents import LockDocument
 from cicd.dags.store import DagStore
 from headgate.clock import Clock, format_timestamp
@@ -22,13 +24,17 @@ class LockTerms:
     """`holder` is shown to others. `token` must be unique per run. `lease_s` is how long a dead run blocks others.
 
     No write is begun when less than `margin_s` of the lease is left; it must exceed the time one write can take.
-    Machines that share a target need clocks that agree to within `margin_s`.
+    Machines that share a target need clocks that agree to within `margin_s`. `process` names this process as
+    `describe_process` does, None when it shall not be looked for. A request that a dead process sent may still be on
+    its way, so its lock is taken over only `grace_s` after its death was seen.
     """
 
     holder: str
     token: str
     lease_s: float = 120.0
     margin_s: float = 40.0
+    process: str | None = None
+    grace_s: float = 3.0
 
 
 class Lease:
@@ -50,6 +56,7 @@ class Lease:
             token=self._terms.token,
             acquired_at=now,
             expires_at=now + timedelta(seconds=self._terms.lease_s),
+            process=self._terms.process,
         )
         written = self._store.write(self._path, documents.dump(document), if_generation=if_generation)
         self._generation, self._since = written.generation, asked
@@ -60,7 +67,9 @@ class Lease:
         if there is not None:
             document = documents.parse_lock(there[0], self._path)
             if self._clock.now() < document.expires_at:
-                raise _held(document, self._path)
+                if self._terms.process is None or not is_dead(document.process):
+                    raise _held(document, self._path)
+                self._clock.sleep(self._terms.grace_s)
         try:
             self._write(there[1] if there else 0)
         except ConflictError as error:

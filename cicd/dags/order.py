@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from cicd.dags.model import Kind, Placement
@@ -15,23 +16,41 @@ _RELATIVE = re.compile(rb"\bfrom[\s\\]*\.")
 _WORD = re.compile(r"\w+")
 
 
-def place(sources: Mapping[str, bytes], roots: Iterable[str] = ()) -> Mapping[str, Placement]:
-    """Kind and level of every changed file.
+Read = Callable[[Iterable[str]], Iterator[tuple[str, bytes]]]
+"""Yields path and content of the paths it is given, in any order; paths whose content is gone are left out."""
 
-    `sources` holds the content of the changed Python files by path; other files may be in it with any content.
-    `roots` are package names under which the DAG folder itself may be imported (`team_a` for `dags/team_a`).
-    A file that cannot be parsed counts as importing nothing. Files of one import cycle share a level.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What is kept of a file once it was read; contents are not, because a tree may not fit into memory."""
+
+    imports: frozenset[str]
+    looks_like_dag: bool
+
+
+def place(sources: Mapping[str, bytes], roots: Iterable[str] = ()) -> Mapping[str, Placement]:
+    """Kind and level of files whose contents are at hand; see `place_read`."""
+    return place_read(tuple(sources), lambda paths: ((path, sources[path]) for path in paths), roots)
+
+
+def place_read(paths: Iterable[str], read: Read, roots: Iterable[str] = ()) -> Mapping[str, Placement]:
+    """Kind and level of every file of `paths`, which are read one after the other and not kept.
+
+    Only Python files are read. `roots` are package names under which the DAG folder itself may be imported (`team_a`
+    for `dags/team_a`). A file that cannot be parsed counts as importing nothing. Files of one import cycle share a
+    level. A file that `read` leaves out has no placement.
     """
-    known = frozenset(sources)
+    known = frozenset(paths)
     names = {part.removesuffix(".py") for path in known for part in path.split("/")}
-    imports = {
-        path: _imports(path, text, known, tuple(roots)) if _mentions(text, names) else frozenset[str]()
-        for path, text in sources.items()
-    }
-    imported = frozenset().union(*imports.values()) if imports else frozenset()
-    levels = _levels(imports)
+    python = sorted(path for path in known if path.endswith(".py"))
+    facts = {path: _Facts(imports=frozenset(), looks_like_dag=False) for path in known.difference(python)}
+    for path, text in read(python):
+        imports = _imports(path, text, known, tuple(roots)) if _mentions(text, names) else frozenset[str]()
+        facts[path] = _Facts(imports=imports, looks_like_dag=_looks_like_dag(text))
+    imported = frozenset[str]().union(*(fact.imports for fact in facts.values()))
+    levels = _levels({path: fact.imports & facts.keys() for path, fact in facts.items()})
     return MappingProxyType(
-        {path: Placement(kind=_kind(path, text, imported), level=levels[path]) for path, text in sources.items()}
+        {path: Placement(kind=_kind(path, fact, imported), level=levels[path]) for path, fact in facts.items()}
     )
 
 
@@ -42,15 +61,19 @@ def kind_of_name(path: str) -> Kind:
     return Kind.MODULE if path.endswith(".py") else Kind.DATA
 
 
-def _kind(path: str, text: bytes, imported: AbstractSet[str]) -> Kind:
+def _kind(path: str, fact: _Facts, imported: AbstractSet[str]) -> Kind:
     kind = kind_of_name(path)
     if kind is Kind.DATA and path.endswith(".zip"):
         return Kind.DAG  # Airflow parses zip files as bundles of DAGs
     if kind is not Kind.MODULE or path in imported:
         return kind
-    # Airflow's safe mode parses only files that contain both words (airflow.utils.file.might_contain_dag).
+    return Kind.DAG if fact.looks_like_dag else Kind.MODULE
+
+
+def _looks_like_dag(text: bytes) -> bool:
+    """Airflow's safe mode parses only files that contain both words (airflow.utils.file.might_contain_dag)."""
     lowered = text.lower()
-    return Kind.DAG if b"dag" in lowered and b"airflow" in lowered else Kind.MODULE
+    return b"dag" in lowered and b"airflow" in lowered
 
 
 def _imports(path: str, text: bytes, known: AbstractSet[str], roots: tuple[str, ...]) -> frozenset[str]:

@@ -21,6 +21,7 @@ from cicd.dags.order import kind_of_name
 from headgate.errors import UnsafeActionError
 
 WRITES = frozenset({Action.ADD, Action.UPDATE})
+_FEW = 5  # so many files may be renamed and edited at once without being asked about
 _NAMED = 5  # paths named in a refusal; the rest is counted
 
 
@@ -30,19 +31,13 @@ class Rules:
 
     `adopt`: foreign objects at wanted paths are taken over. `repair`: objects that were changed by hand since the
     release are overwritten or deleted. `max_delete_ratio`: largest share (0 to 1) of the owned files that may be
-    deleted, unless `allow_mass_delete`.
+    deleted, unless `allow_mass_delete`; moved files do not count.
     """
 
     adopt: bool = False
     repair: bool = False
     max_delete_ratio: float = 0.5
     allow_mass_delete: bool = False
-
-
-def differing(desired: Iterable[DesiredFile], actual: Iterable[StoredObject]) -> tuple[DesiredFile, ...]:
-    """Wanted files whose content is not in the bucket."""
-    there = {item.path: item.md5 for item in actual}
-    return tuple(file for file in desired if there.get(file.path) != file.md5)
 
 
 def plan(
@@ -57,8 +52,9 @@ def plan(
     """The changes that turn `actual` into `desired`, in the order of delivery; empty when there is nothing to do.
 
     Content is compared by hash, never by time. Only objects that the manifest owns, or that an unfinished delivery
-    wrote (`claims`), are overwritten or deleted. `placements` orders the changed files; a file without one is placed
-    by its name. Raises `UnsafeActionError` that names the objects when the plan would touch foreign objects, undo a
+    wrote (`claims`), are overwritten or deleted. `placements` orders the changed files, those to be delivered among
+    themselves and those to be deleted among themselves; a file without one is placed by its name or its recorded kind.
+    Raises `UnsafeActionError` that names the objects when the plan would touch foreign objects, undo a
     change made by hand, or delete more than the rules allow.
     """
     context = _Context(actual, manifest, claims, placements or {})
@@ -67,7 +63,7 @@ def plan(
     changes = [change for file in desired if (change := context.deliver(file, rules)) is not None]
     gone = [change for path in context.ours() if path not in wanted and (change := context.remove(path, rules))]
     context.refuse()
-    _refuse_mass_delete(gone, manifest, rules)
+    _refuse_mass_delete(changes, gone, manifest, rules)
     return _ordered([*changes, *gone], wanted)
 
 
@@ -121,13 +117,15 @@ class _Context:
     def remove(self, path: str, rules: Rules) -> Change | None:
         """The change that takes an unwanted path out; None when it is not ours (any more)."""
         there, owned = self.actual.get(path), self.owned.get(path)
-        kind = owned.kind if owned else kind_of_name(path)
+        placement = self.placements.get(path)
+        kind = placement.kind if placement else owned.kind if owned else kind_of_name(path)
+        level = placement.level if placement else 0
         if there is None:
             return Change(action=Action.FORGET, path=path, wave=0, kind=kind, if_generation=0) if owned else None
         if owned is None and not self._is_ours(there):
             return None
         self._check(there, rules)
-        return Change(action=Action.DELETE, path=path, wave=0, kind=kind, if_generation=there.generation)
+        return Change(action=Action.DELETE, path=path, wave=level, kind=kind, if_generation=there.generation)
 
     def _is_ours(self, there: StoredObject) -> bool:
         owned = self.owned.get(there.path)
@@ -169,15 +167,21 @@ def _refuse_shadowing(wanted: Mapping[str, DesiredFile], context: _Context) -> N
         )
 
 
-def _refuse_mass_delete(gone: Sequence[Change], manifest: Manifest | None, rules: Rules) -> None:
-    names = {file.path for file in manifest.files} if manifest else set()
-    owned = len(names)
-    deletes = sum(change.action is Action.DELETE and change.path in names for change in gone)
-    if not deletes or rules.allow_mass_delete:
+def _refuse_mass_delete(
+    changes: Sequence[Change], gone: Sequence[Change], manifest: Manifest | None, rules: Rules
+) -> None:
+    """What is added elsewhere with the same content has moved, and so have a few files for which as many arrive."""
+    owned = {file.path: file.md5 for file in manifest.files} if manifest else {}
+    added = [change for change in changes if change.action is Action.ADD]
+    arrived = {change.md5 for change in added}
+    leaving = [change.path for change in gone if change.action is Action.DELETE and change.path in owned]
+    deletes = sum(owned[path] not in arrived for path in leaving)
+    if not deletes or rules.allow_mass_delete or len(leaving) <= min(_FEW, len(added)):
         return
-    if deletes > rules.max_delete_ratio * owned:
+    if deletes > rules.max_delete_ratio * len(owned):
+        share = deletes / len(owned)
         raise UnsafeActionError(
-            f"the plan deletes {deletes} of {owned} owned files, {deletes / owned:.0%} > {rules.max_delete_ratio:.0%}",
+            f"the plan deletes {deletes} of {len(owned)} owned files, {share:.0%} > {rules.max_delete_ratio:.0%}",
             next_step="Check source, ref and exclude; if it is meant, repeat with --allow-mass-delete.",
         )
 
@@ -191,15 +195,19 @@ def _ordered(changes: Sequence[Change], wanted: Mapping[str, DesiredFile]) -> tu
 
 
 def _rank(change: Change, wanted: Mapping[str, DesiredFile], folders: set[str]) -> tuple[int, int]:
-    """Modules and data by level, DAG files by level, deletes (users before what they use), `.airflowignore`."""
+    """Modules and data by level, DAG files by level, deletes (users before what they use), `.airflowignore`.
+
+    Deletes go the other way round: DAG files, then modules from the highest level down, then data.
+    """
     if change.action in {Action.ADOPT, Action.FORGET}:
         return (9, 0)
     if change.action is Action.DELETE:
         if change.path in folders or any(parent in wanted for parent in _parents(change.path)):
             return (0, 0)  # a file becomes a folder or the other way round: it has to make room first
-        return (3, {Kind.DAG: 0, Kind.MODULE: 1, Kind.DATA: 2, Kind.IGNORE: 3}[change.kind])
+        rank = {Kind.DAG: 3, Kind.MODULE: 4, Kind.DATA: 5, Kind.IGNORE: 6}[change.kind]
+        return (rank, -change.wave if change.kind is Kind.MODULE else 0)
     if change.kind is Kind.IGNORE:
-        return (4, 0)
+        return (7, 0)
     return (2 if change.kind is Kind.DAG else 1, change.wave)
 
 

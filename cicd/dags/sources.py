@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cicd.dags.archive import Archive
-from cicd.dags.delivery import Loader, Tree
+from cicd.dags.delivery import Age, Loader, Tree
 from cicd.dags.gitblobs import GitBlobs
 from cicd.dags.gittree import Selection, fetch_commit, fetch_tree
 from cicd.dags.ledger import Books, Ledger
@@ -25,9 +25,18 @@ def from_git(git: Git, blobs: GitBlobs, selection: Selection, *, prefix: str) ->
             commit=commit.sha,
             committed_at=commit.committed_at,
             source=selection.source,
+            compare=lambda other: _compare(git, commit.sha, other),
         )
 
     return load
+
+
+def _compare(git: Git, commit: str, other: str) -> Age:
+    if commit == other:
+        return Age.NOT_OLDER
+    if git.call("cat-file", "-e", f"{other}^{{commit}}").returncode != 0:
+        return Age.UNKNOWN
+    return Age.OLDER if git.is_ancestor(commit, other) else Age.NOT_OLDER
 
 
 def from_release(ledger: Ledger, release: str | None) -> Loader:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -49,6 +51,18 @@ class Target:
             for item in self.store.list(self.prefix)
             if not item.path.endswith("/") and not item.path[size:].startswith(f"{RESERVED}/")
         )
+
+    def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Content of objects of the DAG folder by path relative to it, some at once; those that are gone left out."""
+        rest = iter(paths)
+        with ThreadPoolExecutor(max_workers=self.workers, thread_name_prefix="dags-read") as pool:
+            while batch := list(islice(rest, self.workers)):
+                for path, there in zip(batch, pool.map(self._read, batch), strict=True):
+                    if there is not None:
+                        yield path, there[0]
+
+    def _read(self, path: str) -> tuple[bytes, int] | None:
+        return self.store.read(self.prefix + path)
 
 
 def open_target(url: str, *, timeout_s: float = 30.0, allow_root: bool = False, clock: Clock | None = None) -> Target:

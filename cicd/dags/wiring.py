@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from cicd.config.model import DagsConfig
+from cicd.dags.alive import describe_process
 from cicd.dags.delivery import Bundle
 from cicd.dags.gittree import Selection
 from cicd.dags.lock import LockTerms
@@ -37,6 +38,8 @@ class Destination:
     keep_releases: int
     max_delete_ratio: float
     timeout_s: float
+    settle_s: float
+    refuse_older: bool
 
     def selection(self, ref: str) -> Selection:
         return Selection(source=self.source, ref=ref, include=self.include, exclude=self.exclude)
@@ -44,13 +47,15 @@ class Destination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permissions:
-    """What the command line allows beyond the safe default."""
+    """What the command line allows beyond the safe default, and where it overrules the target's settings."""
 
     adopt: bool = False
     repair: bool = False
     allow_mass_delete: bool = False
     allow_root: bool = False
     allow_overlap: bool = False
+    refuse_older: bool = False
+    settle_s: float | None = None
 
 
 def choose_destinations(config: DagsConfig, names: Sequence[str], *, every: bool) -> tuple[Destination, ...]:
@@ -86,6 +91,8 @@ def _configured(config: DagsConfig, name: str) -> Destination:
         keep_releases=target.keep_releases,
         max_delete_ratio=target.max_delete_ratio,
         timeout_s=target.timeout_s,
+        settle_s=target.settle_s,
+        refuse_older=target.refuse_older,
     )
 
 
@@ -104,7 +111,7 @@ def destination_from_flags(
         raise ConfigError(
             f"{problem['msg']}: {problem['input']!r}",
             where=f"--{'target' if 'targets' in problem['loc'] else problem['loc'][0]}",
-            next_step="Write --target gs://BUCKET/dags or file:///absolute/folder, --project in lower case.",
+            next_step="Write --target gs://BUCKET/dags, s3://BUCKET/dags or file:///absolute/folder, --project in lower case.",
         ) from error
     return replace(_configured(config, name), environment=environment, configured=False)
 
@@ -126,6 +133,7 @@ def open_bundle(
             token=uuid4().hex,
             lease_s=max(120.0, 3 * margin_s),
             margin_s=margin_s,
+            process=describe_process(),
         ),
         rules=Rules(
             adopt=permissions.adopt,
@@ -135,6 +143,8 @@ def open_bundle(
         ),
         keep_releases=destination.keep_releases,
         allow_overlap=permissions.allow_overlap,
+        refuse_older=permissions.refuse_older or destination.refuse_older,
+        settle_s=destination.settle_s if permissions.settle_s is None else permissions.settle_s,
     )
 
 

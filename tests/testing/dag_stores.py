@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from cicd.dags.delivery import Bundle, Loader, Tree
+from cicd.dags.delivery import Age, Bundle, Loader, Tree
 from cicd.dags.ledger import Books
 from cicd.dags.lock import LockTerms
 from cicd.dags.model import DesiredFile, StoredObject
@@ -117,7 +117,7 @@ def commit_of(files: Mapping[str, bytes]) -> str:
     return hashlib.sha1(repr(sorted(files.items())).encode(), usedforsecurity=False).hexdigest()
 
 
-def loader(files: Mapping[str, bytes]) -> Loader:
+def loader(files: Mapping[str, bytes], *, compare: Callable[[str], Age] = lambda _: Age.NOT_OLDER) -> Loader:
     """Delivers `files` as if they were a commit."""
 
     def load(books: Books) -> Tree:
@@ -127,6 +127,7 @@ def loader(files: Mapping[str, bytes]) -> Loader:
             commit=commit_of(files),
             committed_at=datetime(2026, 11, 20, tzinfo=UTC),
             source="dags",
+            compare=compare,
         )
 
     return load
@@ -141,15 +142,21 @@ def bundle(
     project: str = "dags",
     prefix: str = "dags/",
     allow_overlap: bool = False,
+    workers: int = 1,
+    process: str | None = None,
+    refuse_older: bool = False,
+    settle_s: float = 0.0,
 ) -> Bundle:
     """The bundle `project` below `prefix` of the bucket; `run` names the lock's holder. One write at a time."""
     return Bundle(
         project=project,
-        target=Target(url=f"file:///bucket/{prefix}", store=store, prefix=prefix, workers=1),
-        lock=LockTerms(holder=run, token=run),
+        target=Target(url=f"file:///bucket/{prefix}", store=store, prefix=prefix, workers=workers),
+        lock=LockTerms(holder=run, token=run, process=process),
         rules=rules or Rules(),
         keep_releases=keep_releases,
         allow_overlap=allow_overlap,
+        refuse_older=refuse_older,
+        settle_s=settle_s,
     )
 
 

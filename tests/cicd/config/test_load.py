@@ -65,8 +65,8 @@ def outcome(data: bytes) -> Config | ConfigError:
             ),
         ),
         (
-            MINIMAL + "dags:\n  targets:\n    p: {bucket: s3://b}\n",
-            "f:5:17: dags.targets.p.bucket: 's3://b': must be gs://bucket/prefix or file:///folder",
+            MINIMAL + "dags:\n  targets:\n    p: {bucket: ftp://b}\n",
+            "f:5:17: dags.targets.p.bucket: 'ftp://b': must be gs://bucket/prefix, s3://bucket/prefix or file:///folder",
         ),
         (
             MINIMAL + "dags:\n  targets:\n    p: {bucket: gs://b, timeout_s: .inf}\n",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cicd.dags.model import Action, Change, Claims, Kind, Manifest, OwnedFile, Placement, StoredObject
-from cicd.dags.planning import WRITES, Rules, differing, plan
+from cicd.dags.planning import WRITES, Rules, plan
 from headgate.errors import UnsafeActionError
 from tests.testing.dag_stores import desired, md5
 
@@ -95,7 +95,6 @@ class TestWhatChanges:
 
     def test_an_object_without_hash_never_counts_as_equal(self) -> None:
         there = (StoredObject(path="a", size=1, md5=None, generation=7),)
-        assert differing(desired({"a": b"1"}), there)
         with pytest.raises(UnsafeActionError, match="'a' is changed by hand"):
             plan(desired({"a": b"1"}), there, manifest({"a": b"1"}))
 
@@ -158,6 +157,18 @@ class TestWhatIsRefused:
             plan(desired({"a": b"1"}), stored(before), manifest(before))
         allowed = Rules(allow_mass_delete=True)
         assert len(plan(desired({"a": b"1"}), stored(before), manifest(before), rules=allowed)) == 3
+
+    def test_moved_files_are_no_mass_delete(self) -> None:
+        before = {f"a/{n}.py": b"%d" % n for n in range(9)}
+        same = {f"b/{n}.py": b"%d" % n for n in range(9)}
+        assert len(plan(desired(same), stored(before), manifest(before))) == 18
+        few = {"dag_1.py": b"1", "helper_1.py": b"1"}
+        assert len(plan(desired({"dag_2.py": b"2", "helper_2.py": b"2"}), stored(few), manifest(few))) == 4
+        with pytest.raises(UnsafeActionError, match=r"deletes 2 of 2 owned files"):
+            plan(desired({"dag_2.py": b"2"}), stored(few), manifest(few))
+        other = {f"b/{n}.py": b"other %d" % n for n in range(9)}
+        with pytest.raises(UnsafeActionError, match=r"deletes 9 of 9 owned files"):
+            plan(desired(other), stored(before), manifest(before))
 
     def test_leftovers_of_an_unfinished_delivery_are_no_mass_delete(self) -> None:
         before, left = {"a": b"1"}, dict.fromkeys("wxyz", b"2")
