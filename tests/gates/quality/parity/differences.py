@@ -1,6 +1,6 @@
 """Where Headgate deliberately does not do what Great Expectations does on pandas, each with its reason.
 
-`docs/quality-differences.md` says the same for users. A difference that the cases no longer show fails a test.
+`docs/quality.md` says the same for users. A difference that the cases no longer show fails a test.
 """
 
 from __future__ import annotations

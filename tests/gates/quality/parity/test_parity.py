@@ -91,5 +91,5 @@ def test_at_least_fifty_types_are_planned() -> None:
 
 @pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda difference: difference.name)
 def test_every_difference_is_in_the_documentation(difference: Any) -> None:
-    page = (Path(__file__).parents[4] / "docs" / "quality-differences.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[4] / "docs" / "quality.md").read_text(encoding="utf-8")
     assert f"| {difference.name} |" in page
