@@ -121,17 +121,25 @@ class SqlBatch:
         try:
             answer = answered() if answered is not None else self.send(self.text(step))
         except QueryFailedError as exc:
-            parts = step.split()
-            for part in parts:
-                self.run(part)
-            if not parts:
-                self._values.update(dict.fromkeys(step.metrics, self.failed(exc)))
+            self._take_apart(step, self.failed(exc))
             return
-        found = step.read(answer.columns, answer.rows)
+        try:
+            found = step.read(answer.columns, answer.rows)
+        except Exception as exc:  # noqa: BLE001 - a value that no metric can have must not take the others with it
+            self._take_apart(step, Failed(reason=f"the answer cannot be read: {type(exc).__name__}: {exc}"))
+            return
         self._values.update(found)
         for metric in step.metrics:
             if metric not in found:
                 self.unsettled(metric)
+
+    def _take_apart(self, step: Step, failed: Failed) -> None:
+        """The parts of a step that went wrong, one by one; the last one has `failed`."""
+        parts = step.split()
+        for part in parts:
+            self.run(part)
+        if not parts:
+            self._values.update(dict.fromkeys(step.metrics, failed))
 
     def unsettled(self, metric: Metric) -> None:
         """A cheap way proved nothing about `metric`: the plain way."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from gates.quality.engines.open import Limits
-from gates.quality.metrics import Count, Failed, Kind, Query
+from gates.quality.engines.open import Limits, open_batch
+from gates.quality.metrics import Count, Failed, Kind, Quantiles, Query
 from gates.quality.sql import column, matches, not_null
 from headgate.errors import ConfigError, NotFoundError, RemoteTimeoutError, TransportError
 from tests.gates.quality.engines.benches import SqliteBench, opened
@@ -154,3 +155,16 @@ def test_sums(tmp_path: Path, values: list[Any], total: float | None) -> None:
     metric = aggregate("sum", column("k"))
     with bench.batch("t") as batch:
         assert batch.compute([metric])[metric] == total
+
+
+def test_a_value_that_cannot_be_read_is_the_failure_of_one_metric(tmp_path: Path) -> None:
+    """SQLite has no types to refuse it: the mean of two texts breaks only when the answer is read."""
+    with sqlite3.connect(tmp_path / "texts.db") as connection:
+        connection.executescript("CREATE TABLE t (a TEXT, n INTEGER); INSERT INTO t VALUES ('x', 1), ('y', 2)")
+    connection.close()
+    between = Quantiles(argument=column("a"), probabilities=(0.5,), method="continuous")
+    with contextlib.closing(open_batch(f"sqlite:///{tmp_path / 'texts.db'}", table="t")) as batch:
+        found = batch.compute([between, Count(), aggregate("sum", column("n"))])
+    assert isinstance(found[between], Failed)
+    assert "cannot be read" in found[between].reason
+    assert (found[Count()], found[aggregate("sum", column("n"))]) == (2, 3)
