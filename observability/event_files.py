@@ -29,16 +29,17 @@ def read_events(lines: Iterable[bytes], name: str, defaults: Defaults | None = N
     A file whose first character is `[` is one JSON array. Raises `ConfigError` with file and line (or place in the
     array) at the first thing that is wrong.
     """
-    rest = iter(lines)
+    rest, first = iter(lines), True
     for number, line in enumerate(rest, start=1):
         text = _text(line, f"{name}:{number}")
         if number == 1:
             text = text.removeprefix("\ufeff")
         if not text.strip():
             continue
-        if text.lstrip().startswith("["):
+        if first and text.lstrip().startswith("["):
             yield from _array(text, rest, name, number, defaults)
             return
+        first = False
         yield parse_line(_json(text, f"{name}:{number}"), f"{name}:{number}", defaults)
 
 

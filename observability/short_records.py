@@ -64,7 +64,7 @@ class _Record:
 
     def raw(self, name: str) -> object:
         """The value of the first spelling that has one."""
-        names = FIELDS[self.type][name]
+        names = FIELDS[self.type].get(name, ())
         return next((self.values[n] for n in names if self.values.get(n) not in (None, "")), None)
 
     def text(self, name: str, *, required: str | None = None) -> str | None:
@@ -138,7 +138,7 @@ class _Record:
             raise _WrongError(str(error).replace("commits[0]", self._spelled("commit"))) from error
 
     def _spelled(self, name: str) -> str:
-        return next((n for n in FIELDS[self.type][name] if self.values.get(n) not in (None, "")), name)
+        return next((n for n in FIELDS[self.type].get(name, ()) if self.values.get(n) not in (None, "")), name)
 
 
 def is_short(payload: object) -> bool:
