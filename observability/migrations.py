@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from headgate.clock import Clock
 from headgate.errors import ConfigError
-from observability.schema import SEQUENCE, TEXT, to_microseconds, version_table
+from observability.schema import PROJECTION, SEQUENCE, TEXT, metadata, to_microseconds, version_table
 
 
 def _version_1(connection: Connection) -> None:
@@ -62,7 +62,12 @@ def _version_2(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_version_1, _version_2)
+def _version_3(connection: Connection) -> None:
+    """The projection. Derived: a step that changes it drops its tables and makes them as they are then."""
+    metadata.create_all(connection, tables=PROJECTION)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_version_1, _version_2, _version_3)
 CURRENT = len(MIGRATIONS)
 
 

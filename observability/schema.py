@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 metadata = MetaData()
 TEXT = String().with_variant(Text(collation="C"), "postgresql")
@@ -59,6 +59,33 @@ version_table = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("applied_us", BigInteger, nullable=False),
 )
+
+# The projection: everything below is derived from `events` and may be dropped and made again at any time.
+keys = Table(
+    "dora_keys",
+    metadata,
+    Column("key", SEQUENCE, primary_key=True, autoincrement=False),
+    Column("owner", Integer, nullable=False),
+)
+services = Table(
+    "dora_services",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", TEXT, nullable=False, unique=True),
+    Column("shared", Boolean, nullable=False),
+    Column("dirty", Boolean, nullable=False),
+    Index("dora_services_dirty", "dirty"),
+)
+facts = Table(
+    "dora_facts",
+    metadata,
+    Column("service", TEXT, primary_key=True),
+    Column("environment", TEXT, primary_key=True),
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", TEXT, nullable=False),
+)
+state = Table("dora_state", metadata, Column("name", TEXT, primary_key=True), Column("value", TEXT, nullable=False))
+PROJECTION = (keys, services, facts, state)
 
 COLUMNS = tuple(column.name for column in events.columns if column.name != "seq")
 """What a row is made of when it is written, in this order."""

@@ -1,0 +1,54 @@
+"""Which services can be judged alone: the names that their events share with those of others. Pure.
+
+The rules that join events (`history`, `failures`, `lead_time`) follow names: commits, releases, artifacts, incidents,
+and changes that name no service. A service none of whose names occurs elsewhere is the only one whose events matter to
+it; all others, and all events that name no service, are judged together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from observability.commits import CHANGES, COMMITS, decode_commits, decode_names
+from observability.events import DeliveryEvent, Kind
+
+_RELEASES = ("previous_release", "retry_of", "rollback_of")
+_ARTIFACTS = frozenset({Kind.ARTIFACT_PACKAGED, Kind.ARTIFACT_PUBLISHED})
+_INCIDENTS = frozenset({Kind.INCIDENT_DETECTED, Kind.INCIDENT_REPORTED, Kind.INCIDENT_RESOLVED})
+
+
+def names(event: DeliveryEvent) -> Iterator[str]:
+    """The names under which other events may refer to this one, or it to them."""
+    if event.commit:
+        yield f"commit {event.commit}"
+    if event.release:
+        yield f"release {event.release}"
+    if event.kind in _INCIDENTS:
+        yield f"incident {event.source} {event.subject}"
+    elif event.kind in _ARTIFACTS:
+        yield f"artifact {event.subject}"
+    if not event.data:
+        return
+    for key in _RELEASES:
+        if (named := event.data.get(key)) is not None:
+            yield f"release {named}"
+    if (artifact := event.data.get("artifact")) is not None:
+        yield f"artifact {artifact}"
+    for commit in decode_commits(event.data.get(COMMITS)):
+        for sha in (commit.sha, commit.original, commit.reverts):
+            if sha:
+                yield f"commit {sha}"
+
+
+def changes(event: DeliveryEvent) -> Iterator[str]:
+    """The changes (merge requests) that an event names; such ids are those of the service's own project."""
+    if event.change:
+        yield event.change
+    if event.data:
+        yield from decode_names(event.data.get(CHANGES))
+
+
+def key(name: str) -> int:
+    """A name as 64 bits. Two names of one key would only make services wait for each other."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
