@@ -219,7 +219,7 @@ def measure(inside: Sequence[Judged], items: Sequence[Change], period: Period, *
 def _lead_time(items: Sequence[Change]) -> Span:
     measured = [(change.commit or change.deployment, change.lead_time) for change in items]
     reasons = Counter(change.excluded for change in items if change.excluded is not None)
-    return _span(measured, reasons, not_applicable=("baseline", "already_deployed"))
+    return _span(measured, reasons, not_applicable=("baseline", "already_deployed", "other_paths"))
 
 
 def _recovery_time(failed: Sequence[Judged]) -> Span:

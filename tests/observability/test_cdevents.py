@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from headgate.errors import ConfigError
-from observability.cdevents import parse_event, parse_event_text, to_cdevent, to_cloudevent
+from observability.cdevents import is_unused, parse_event, parse_event_text, to_cdevent, to_cloudevent
+from observability.commits import decode_commits, decode_names
+from observability.dora import Period, evaluate_dora
 from observability.events import DeliveryEvent, Kind
 from observability.records import OUTCOMES, parse_record, to_record
 from tests.testing.delivery import at, deployed, event
@@ -95,8 +98,10 @@ def test_the_envelope_is_a_cloudevent() -> None:
         ("change_merged", {"kind": Kind.CHANGE_MERGED, "change": "mySubject123"}),
         ("pipelinerun_finished", {"kind": Kind.PIPELINE_FINISHED, "outcome": "failure"}),
         ("testsuiterun_finished", {"kind": Kind.GATE_FINISHED, "outcome": "failure", "environment": "dev"}),
+        ("artifact_packaged", {"kind": Kind.ARTIFACT_PACKAGED, "change": "myChange123"}),
         ("artifact_published", {"kind": Kind.ARTIFACT_PUBLISHED}),
         ("incident_detected", {"kind": Kind.INCIDENT_DETECTED, "environment": "prod1"}),
+        ("incident_reported", {"kind": Kind.INCIDENT_REPORTED}),
         ("incident_resolved", {"kind": Kind.INCIDENT_RESOLVED, "environment": "prod1"}),
     ],
 )
@@ -105,6 +110,41 @@ def test_conformance_examples_are_read(name: str, expected: dict[str, object]) -
     assert {key: getattr(found, key) for key in expected} == expected
     assert found.occurred_at.utcoffset() == timedelta(0)
     assert found.occurred_at.year in (2022, 2023)
+
+
+def test_other_published_types_are_known_to_be_unused() -> None:
+    signed = json.loads((SAMPLES / "conformance" / "artifact_signed.json").read_text())
+    assert is_unused(signed)
+    assert is_unused({"specversion": "1.0", "data": signed})
+    assert not is_unused(_service_deployed())
+    assert not is_unused(_service_deployed(context__type="dev.cdevents.moon.landed.0.1.0"))
+
+
+def test_custom_data_lists_commits_and_changes() -> None:
+    """What CDEvents has no place for, in the words of a short record."""
+    custom = {"commits": ["c1", {"sha": "c2", "time": "2026-11-21T10:00:00+02:00"}], "changes": ["!1"], "release": "r1"}
+    found = parse_event(_service_deployed(customData={"headgate": {**custom, "service": "shop"}}))
+    assert [(c.sha, c.at) for c in decode_commits(found.data["commits"])] == [
+        ("c1", None),
+        ("c2", datetime(2026, 11, 21, 8, tzinfo=UTC)),
+    ]
+    assert decode_names(found.data["changes"]) == ("!1",)
+
+
+def test_the_join_of_the_specification_finds_the_commits() -> None:
+    """artifact.packaged names the change, service.deployed the artifact; the change knows its commits."""
+    packaged = json.loads((SAMPLES / "conformance" / "artifact_packaged.json").read_text())
+    artifact = packaged["subject"]["id"]
+    merged = event(Kind.CHANGE_MERGED, "1 08:30", service=None, commit="c1", committed="1 08:00", change="myChange123")
+    merged = replace(merged, data={"commits": '[{"sha":"c1","at":"2026-11-03T08:00:00Z"}]'})
+    first = deployed("0 09:00", "c0", release="r0")
+    second = replace(deployed("1 10:00", release="r1"), data={"artifact": artifact})
+    report = evaluate_dora(
+        [first, second, merged, parse_event(packaged)], Period(start=at("0 00:00"), end=at("7 00:00"))
+    )
+    lead = report.services[0].change_lead_time
+    assert (lead.median, lead.items) == (7200, ("c1",))
+    assert report.services[0].changes[1].linked_by == "artifact"
 
 
 def _service_deployed(**changes: object) -> dict[str, Any]:

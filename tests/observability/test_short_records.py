@@ -17,14 +17,14 @@ from observability.short_schema import line_schema, record_schema
 from tests.observability.test_dora_cases import CASES
 
 LINE = Draft202012Validator(line_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
-DEPLOYMENT = {
+DEPLOYMENT: dict[str, Any] = {
     "type": "deployment",
     "id": "d1",
     "service": "shop",
     "environment": "production",
     "deployed_at": "2026-03-02T10:00:00Z",
 }
-INCIDENT = {"type": "incident", "id": "i1", "service": "shop", "started_at": "2026-03-02T10:00:00Z"}
+INCIDENT: dict[str, Any] = {"type": "incident", "id": "i1", "service": "shop", "started_at": "2026-03-02T10:00:00Z"}
 
 
 def read(*records: Any, defaults: Defaults | None = None) -> list[DeliveryEvent]:
@@ -70,7 +70,7 @@ def test_spellings_mean_the_same(record: dict[str, Any]) -> None:
 
 
 def test_commits_in_many_forms() -> None:
-    forms = [
+    forms: list[dict[str, Any]] = [
         {"commits": ["c1"], "committed_at": None},
         {"commit": "c1"},
         {"sha": "c1"},
