@@ -54,18 +54,30 @@ class Step:
     split: Callable[[], tuple[Step, ...]] = tuple
 
 
+def renamed(step: Step, metric: Metric) -> Step:
+    """`step`, which answers one metric, as the answer to `metric`."""
+
+    def read(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Mapping[Metric, Any]:
+        (value,) = step.read(columns, rows).values()
+        return {metric: value}
+
+    return Step(query=step.query, metrics=(metric,), read=read)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """What the batch is called in its engine.
 
     `table` is the batch; `positioned` the same with one more column `position`, the place of each row from 0, or None
-    where rows have no order. `other` gives the table for a name used by `Orphans`, `OtherCount` and `Query`.
+    where rows have no order. `other` gives the table for a name used by `Orphans`, `OtherCount` and `Query`. `in_order`:
+    the engine goes through rows in their order even where it is not told to sort them.
     """
 
     table: exp.Expression
     other: Callable[[str], exp.Expression]
     positioned: exp.Expression | None = None
     position: str = "headgate_position"
+    in_order: bool = False
 
 
 def plan(metrics: Iterable[Metric], source: Source, dialect: Dialect) -> tuple[Step, ...]:
@@ -300,7 +312,9 @@ def _out_of_order(metric: OutOfOrder, source: Source, columns: Sequence[str]) ->
     if source.positioned is None:
         raise UntranslatableError("rows of this source have no order")
     value, place = metric.argument, exp.column(source.position, quoted=True)
-    before = exp.Window(this=exp.Lag(this=value.copy()), order=exp.Order(expressions=[exp.Ordered(this=place.copy())]))
+    before = exp.Window(this=exp.Lag(this=value.copy()))
+    if not source.in_order:
+        before.set("order", exp.Order(expressions=[exp.Ordered(this=place.copy())]))
     inner = exp.select(
         place.copy(),
         named(value, "headgate_value"),
@@ -326,20 +340,30 @@ def _orphan(metric: Orphans, source: Source) -> tuple[exp.Expression, ...]:
 
 
 def _qualified(key: exp.Expression) -> exp.Expression:
-    return key.transform(
-        lambda node: exp.column(node.this.copy(), table=BATCH) if isinstance(node, exp.Column) else node
-    )
+    """`key` with its columns named as the batch's, but for those of queries within it."""
+
+    def named_fully(node: exp.Expression) -> exp.Expression:
+        if not isinstance(node, exp.Column) or node.find_ancestor(exp.Query) is not None:
+            return node
+        return exp.column(node.this.copy(), table=BATCH)
+
+    return key.transform(named_fully)
 
 
 BATCH = "headgate_batch"
 """Alias that `Source.table` must carry, so that subqueries can name its columns."""
 
 
-def _query(metric: Query, source: Source, dialect: Dialect) -> Step:
+def user_text(metric: Query, source: Source, dialect: Dialect) -> str:
+    """A user's query with its placeholders filled in."""
     text = metric.sql.strip().rstrip(";").strip()
     for name, other in metric.others:
         text = text.replace("{" + name + "}", dialect.render(source.other(other)))
-    text = text.replace("{batch}", batch_text(metric, source, dialect))
+    return text.replace("{batch}", batch_text(metric, source, dialect))
+
+
+def _query(metric: Query, source: Source, dialect: Dialect) -> Step:
+    text = user_text(metric, source, dialect)
 
     def read(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Mapping[Metric, Any]:
         count = int(rows[0][0]) if rows else 0

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gates.quality.engines import duck_arrays, duck_keys, duck_lists, duck_plan, duck_rows
+from gates.quality.engines import duck_arrays, duck_keys, duck_lists, duck_plan, duck_queries, duck_rows
 from gates.quality.engines.base import Answer, QueryFailedError, SqlBatch
 from gates.quality.engines.duck_arrays import Numbers
 from gates.quality.engines.duck_connection import DuckConnection
@@ -15,9 +15,8 @@ from gates.quality.engines.duck_data import Data, describe
 from gates.quality.engines.duck_hashes import Running, queries
 from gates.quality.engines.duck_keys import HashProof
 from gates.quality.engines.duck_plan import Facts, Tuning
-from gates.quality.engines.duck_queries import empty_proof
-from gates.quality.metrics import Duplicated, Failed, Metric, Quantiles, Query, Schema
-from gates.quality.planner import Part, Source, Step, counting, plan, plan_one
+from gates.quality.metrics import Duplicated, Failed, Metric, Quantiles, Query, Rows, Schema
+from gates.quality.planner import Part, Source, Step, counting, plan, plan_one, renamed, user_text
 from gates.quality.sql import Dialect
 from gates.quality.truth import decide
 
@@ -53,6 +52,8 @@ class DuckBatch(SqlBatch):
         self._tuning = tuning or Tuning()
         self._facts: Facts | None = None
         self._looked_at: set[str] = set()
+        self._equal: dict[Metric, str] = {}
+        self._counted: dict[Query, int] = {}
 
     def read_schema(self) -> Schema:
         return describe(self.connection)
@@ -80,7 +81,7 @@ class DuckBatch(SqlBatch):
 
     def _plain(self, metrics: Sequence[Metric]) -> tuple[Step, ...]:
         shown = self._shown(metrics)
-        return (*shown.steps, *plan(shown.left, self.source, self.dialect))
+        return (*shown.steps, *self._plainly(shown.left))
 
     def _shown(self, metrics: Sequence[Metric]) -> duck_plan.Shares:
         counts = lambda metric: self._values.get(counting(metric))  # noqa: E731
@@ -215,24 +216,48 @@ class DuckBatch(SqlBatch):
         return _Shares(
             first=ordered.steps,
             hashed=proofs,
-            then=(*flow.steps, *grouped.steps, *shown.steps, *plan(flow.left, source, dialect)),
+            then=(*flow.steps, *grouped.steps, *shown.steps, *self._plainly(flow.left)),
         )
 
     def _empty(self, metrics: Iterable[Metric]) -> dict[Metric, Part]:
         return {
             metric: part
             for metric in metrics
-            if isinstance(metric, Query) and (part := empty_proof(metric, self.facts())) is not None
+            if isinstance(metric, Query) and (part := duck_queries.empty_proof(metric, self.facts())) is not None
         }
+
+    def _plainly(self, metrics: Iterable[Metric]) -> tuple[Step, ...]:
+        """The plain steps, but for what DuckDB does better."""
+        steps: list[Step] = []
+        left: list[Metric] = []
+        for metric in metrics:
+            if isinstance(metric, Query):
+                steps.append(duck_queries.counted(metric, self._text_of(metric), self._counted))
+            elif isinstance(metric, Rows) and (table := self._equal.get(self._key(metric))) is not None:
+                step = plan_one(duck_keys.among_equal(metric, table), self.source, self.dialect)
+                steps.append(renamed(step, metric))
+            else:
+                left.append(metric)
+        return (*plan(left, self.source, self.dialect), *steps)
+
+    def _text_of(self, metric: Query) -> str:
+        return user_text(metric, self.source, self.dialect)
+
+    def _key(self, metric: Rows) -> Metric:
+        return duck_plan.simplified(counting(metric), self.facts())
 
     def unsettled(self, metric: Metric) -> None:
         """A cheap proof failed: large keys go by their hashes, at the latest when nothing else is left."""
-        if isinstance(metric, Duplicated) and self.facts().hashed:
+        if isinstance(metric, Query):
+            count, text = self._counted.get(metric), self._text_of(metric)
+            first = duck_queries.counted(metric, text, self._counted)
+            self.run(first if count is None else duck_queries.first(metric, text, count))
+        elif isinstance(metric, Duplicated) and self.facts().hashed:
             running = self._started(duck_keys.hash_proof(metric, self.source))
             if running is not None:
                 self._finish(running)
-            return
-        super().unsettled(metric)
+        else:
+            super().unsettled(metric)
 
     def _started(self, proof: HashProof) -> Running | None:
         """The hashes of a proof on their way; None if that failed, and the plain way was gone."""
@@ -259,7 +284,8 @@ class DuckBatch(SqlBatch):
         elif len(equal) * 8 > self.facts().rows:
             self.run(plan_one(metric, self.source, self.dialect))
         else:
-            self.run(duck_keys.equal_hashes(running.proof, self.connection.keep(equal, "h"), self.source))
+            self._equal[metric] = self.connection.keep(equal, "h")
+            self.run(duck_keys.equal_hashes(running.proof, self._equal[metric], self.source))
 
     def explain(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
         """The queries for `metrics`, those of proofs among them. Only footers are read."""

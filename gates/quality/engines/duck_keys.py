@@ -6,13 +6,13 @@ Equal ones prove nothing, and only their rows are looked at again, by the keys t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from sqlglot import exp
 
 from gates.quality.engines.duck_plan import Facts, bits_part
-from gates.quality.metrics import Count, Duplicated, Metric
+from gates.quality.metrics import Count, Duplicated, Metric, Rows
 from gates.quality.planner import Source, Step
 from gates.quality.sql import both, literal, named
 
@@ -78,3 +78,13 @@ def equal_hashes(proof: HashProof, table: str, source: Source) -> Step:
     inner = inner.having(exp.GT(this=exp.Count(this=exp.Star()), expression=literal(1)))
     query = exp.select(exp.Sum(this=exp.column("n"))).from_(inner.subquery("t"))
     return Step(query=query, metrics=(proof.metric,), read=lambda _, rows: {proof.metric: int(rows[0][0] or 0)})
+
+
+def among_equal(metric: Rows, table: str) -> Rows:
+    """`metric`, looked for only among rows whose hash is in `table`."""
+    found = metric.of
+    if not isinstance(found, Duplicated):
+        raise TypeError(metric)
+    hashed = exp.Anonymous(this="hash", expressions=[key.copy() for key in found.keys])
+    among = exp.In(this=hashed, query=exp.select("h").from_(table).subquery())
+    return replace(metric, of=replace(found, where=both(found.where, metric.where, among)), where=None)

@@ -6,7 +6,7 @@ is cheap to see. Only forms that are understood whole are taken; a query not pro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,32 @@ from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
 from gates.quality.engines.duck_plan import Facts, bit_count, bits
-from gates.quality.metrics import Query, Sample
-from gates.quality.planner import BATCH, UNSETTLED, Part
+from gates.quality.metrics import Metric, Query, Sample
+from gates.quality.planner import BATCH, UNSETTLED, Part, Step
 from gates.quality.sql import column, literal
+
+
+def counted(metric: Query, text: str, counts: dict[Query, int]) -> Step:
+    """How many rows a user's query has: what it selects need not be made for that. Settles those that have none."""
+
+    def read(_: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Mapping[Metric, Any]:
+        counts[metric] = int(rows[0][0])
+        return {} if counts[metric] else {metric: Sample(count=0, columns=(), rows=())}
+
+    # as a subquery, what is not a SELECT cannot run at all
+    head = "SELECT COUNT(*) AS headgate_count FROM ("
+    return Step(query=f"{head}\n{text}\n) AS q", metrics=(metric,), read=read)
+
+
+def first(metric: Query, text: str, count: int) -> Step:
+    """The first of the `count` rows of a user's query."""
+
+    def read(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Mapping[Metric, Any]:
+        return {metric: Sample(count=count, columns=tuple(names), rows=tuple(map(tuple, rows)))}
+
+    head = "SELECT q.* FROM ("
+    return Step(query=f"{head}\n{text}\n) AS q LIMIT {max(1, metric.limit)}", metrics=(metric,), read=read)
+
 
 _OTHER_CLAUSES = (
     "group",

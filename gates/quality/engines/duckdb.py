@@ -112,6 +112,7 @@ def _opened(limits: Limits, prepare: Callable[[DuckConnection], Data], tuning: T
             table=_table(BATCH),
             positioned=_table(ROWS) if data.positioned else None,
             position=POSITION,
+            in_order=True,
             other=_Sources(connection),
         )
         return DuckBatch(connection, DuckDialect(), source, data, tuning)
