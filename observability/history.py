@@ -137,13 +137,14 @@ def _total_order(event: DeliveryEvent) -> tuple[object, ...]:
 def _of_target(events: Sequence[DeliveryEvent]) -> tuple[Deployment, ...]:
     attempts = _Attempts(events)
     groups = attempts.groups
-    live = live_in_order(_build(key, group, ()) for key, group in groups.items())
+    built = {key: _build(key, group, ()) for key, group in groups.items()}
+    live = live_in_order(built.values())
     rollbacks: dict[str, list[DeliveryEvent]] = defaultdict(list)
     for event in events:
         if event.kind is Kind.SERVICE_ROLLEDBACK:
             rollbacks[_rolled_back_key(event, attempts, live)].append(event)
-    found = [_build(key, groups.get(key, ()), rollbacks.get(key, ())) for key in {**groups, **rollbacks}]
-    return tuple(sorted(found, key=lambda deployment: (deployment.at, deployment.id)))
+    built |= {key: _build(key, groups.get(key, ()), turned) for key, turned in rollbacks.items()}
+    return tuple(sorted(built.values(), key=lambda deployment: (deployment.at, deployment.id)))
 
 
 class _Attempts:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, or_, select, upda
 
 from observability import commits, dora, environments, failures, history, lead_time, links
 from observability.codec import Pair, codec
-from observability.dora import Period, ServiceReport
+from observability.dora import DoraReport, Period, ServiceReport
 from observability.events import DeliveryEvent, Kind
 from observability.failures import Incident, Judged, incidents, judge_target
 from observability.history import Target, canonical, deployments
@@ -39,6 +39,8 @@ _FIRST = -(10**9)  # the bucket that holds a target's first deployment
 _IGNORED = (Kind.PIPELINE_FINISHED.value, Kind.GATE_FINISHED.value)  # they matter for the times of commits alone
 
 Rows = dict[tuple[str, str, int], str]
+Wanted = Callable[[str, str | None], bool]
+"""Whether a service in an environment is reported; the environment None asks about the service as such."""
 
 
 def _pair(kind: Any) -> Pair:
@@ -88,15 +90,31 @@ class Projection:
         where = self._database.where
         return _scan(connection, where, self._scan) or _judge_some(connection, where, self._turn)
 
-    def reports(self, period: Period) -> Iterator[ServiceReport]:
-        """The five metrics of every service and environment, one at a time, in order; as `dora.evaluate_dora`."""
+    def report(self, period: Period, wanted: Wanted | None = None) -> DoraReport:
+        """What `dora.evaluate_dora` says of the whole log with the default policy, to the last item."""
+        left_out: set[str] = set()
+        found = tuple(self.reports(period, wanted, left_out))
+        loose = (i for i in self.unattributed(period) if wanted is None or wanted(i.service or "", i.environment))
+        return DoraReport(period=period, services=found, unattributed=tuple(loose), left_out=tuple(sorted(left_out)))
+
+    def reports(
+        self, period: Period, wanted: Wanted | None = None, left_out: set[str] | None = None
+    ) -> Iterator[ServiceReport]:
+        """The services of `report`, one at a time: a log of any size needs the memory of one service.
+
+        `left_out` takes up the environments that `DoraReport.left_out` would name.
+        """
         self.refresh()
         decode = _pair(Judged)[1], _pair(Change)[1], _pair(Incident)[1]
         with self._database.reading() as connection:
-            for target, rows in _targets(connection, period):
-                found = _report(target, rows, period, decode)
-                if found is not None:
-                    yield found
+            for (service, environment), rows in _targets(connection, period):
+                if wanted is None or wanted(service, environment):
+                    found = _report((service, environment), rows, period, decode)
+                    if found is not None:
+                        yield found
+                elif left_out is not None and wanted(service, None) and not environments.is_production(environment):
+                    found = _report((service, environment), rows, period, decode)
+                    left_out.update([environment] if found is not None and found.deployments else ())
 
     def unattributed(self, period: Period) -> tuple[Incident, ...]:
         """Incidents of the period that no deployment could be blamed for."""
