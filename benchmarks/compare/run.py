@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -50,15 +51,15 @@ VERSIONS: dict[str, tuple[str, str, list[str], int]] = {
         1,
     ),
     "1 % lost, 2 % changed": (
-        "SELECT * REPLACE (CASE WHEN hash(order_id) % 50 = 0 THEN round(total, 1) ELSE total END AS total) FROM {orders} "
-        "WHERE hash(order_id, 7) % 100 <> 0",
+        """SELECT * REPLACE (CASE WHEN hash(order_id) % 50 = 0 THEN round(total, 1) ELSE total END AS total) FROM {orders}
+        WHERE hash(order_id, 7) % 100 <> 0""",
         f"{PARQUET} snappy",
         ["--key", "order_id"],
         1,
     ),
     "5 % fanned out": (
-        "SELECT * FROM {orders} UNION ALL SELECT * REPLACE (customer_id + 1 AS customer_id) FROM {orders} "
-        "WHERE hash(order_id, 8) % 20 = 0",
+        """SELECT * FROM {orders} UNION ALL SELECT * REPLACE (customer_id + 1 AS customer_id) FROM {orders}
+        WHERE hash(order_id, 8) % 20 = 0""",
         f"{PARQUET} snappy",
         ["--key", "order_id"],
         1,
@@ -115,12 +116,23 @@ def written(folder: Path, name: str, orders: Path) -> str:
     query, options, _, _ = VERSIONS[name]
     target = folder / ("".join(letter if letter.isalnum() else "-" for letter in name) + ".parquet")
     if not target.exists():
+        partial = target.with_suffix(".partial")
         with duckdb.connect() as connection:
             text = query.format(orders=f"read_parquet('{orders}')")
-            partial = target.with_suffix(".partial")
             connection.execute(f"COPY ({text}) TO '{partial}' ({options})")
-            partial.replace(target)
+        partial.replace(target)
     return f"{target}/*.parquet" if target.is_dir() else str(target)
+
+
+def prepare(data: Path, rows: int, names: list[str]) -> tuple[Path, dict[str, str]]:
+    """Base and versions, made in a process of their own: a child's peak memory counts from that of its parent."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_prepare, (data, rows, names))
+
+
+def _prepare(data: Path, rows: int, names: list[str]) -> tuple[Path, dict[str, str]]:
+    orders, _ = make(data, rows)
+    return orders, {name: written(orders.parent, name, orders) for name in names}
 
 
 def compared(name: str, base: Path, head: str, repeat: int, memory: str) -> dict[str, object]:
@@ -154,12 +166,10 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "headgate-benchmark")
     parser.add_argument("--json", action="store_true", help="Print all figures as JSON.")
     arguments = parser.parse_args()
-    orders, _ = make(arguments.data, arguments.rows)
+    names = [name for name in VERSIONS if not arguments.only or arguments.only in name]
+    orders, heads = prepare(arguments.data, arguments.rows, names)
     found = []
-    for name in VERSIONS:
-        if arguments.only and arguments.only not in name:
-            continue
-        head = written(orders.parent, name, orders)
+    for name, head in heads.items():
         found.append(compared(name, orders, head, arguments.repeat, arguments.memory_limit))
         if not arguments.json:
             row = found[-1]

@@ -5,7 +5,7 @@ Order of work, each step only where the one before did not settle it:
 2. same keys: one checksum per column, bound to the keys: the columns that changed, or none;
 3. a join on the key, of hashes of those columns; if keys differ, of one hash of the row, and few changed rows are then
    read and compared column by column;
-4. repeated keys: those are compared as groups of rows, the others by the join.
+4. repeated keys: all rows are grouped by key, and compared as groups; those that are alone also column by column.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def match_keys(asked: Asked, layout: Layout, rows: tuple[int, int], *, inferred:
         matched = _join(asked, layout, changed, rows, nulls=nulls, inferred=inferred, whole=not same)
         if matched is not None:
             return matched
-    return None if inferred else _with_repeats(asked, layout)
+    return None if inferred else _with_repeats(asked, layout, rows)
 
 
 def _names(layout: Layout) -> tuple[str, ...]:
@@ -193,33 +193,27 @@ def _want(asked: Asked, what: str, table: str) -> None:
     asked.rows(f"INSERT INTO wanted SELECT '{what}', hk FROM {table} ORDER BY hk LIMIT {MAX_SAMPLE}")
 
 
-def _with_repeats(asked: Asked, layout: Layout) -> Matched:
-    """Keys that repeat are compared as groups of rows; the other rows by the join, as views without them."""
-    count = len(layout.keys)
-    asked.rows(f"CREATE OR REPLACE TEMP TABLE duplicates AS {sql.duplicated(count)}")
-    asked.rows(f"CREATE OR REPLACE TEMP TABLE regrouped AS {sql.duplicated_changes(count, layout.names)}")
+def _with_repeats(asked: Asked, layout: Layout, rows: tuple[int, int]) -> Matched:
+    """All rows grouped by key and compared as groups; where a key is on both sides once, also column by column."""
+    asked.rows(f"CREATE OR REPLACE TEMP TABLE grouped AS {sql.grouped(layout.place, layout.names)}")
     counts = asked.row(
         "SELECT count(*) FILTER (nb > 1), count(*) FILTER (nh > 1), coalesce(sum(nb) FILTER (nb > 1), 0)::BIGINT, "
         "coalesce(sum(nh) FILTER (nh > 1), 0)::BIGINT, count(*) FILTER (nb > 0 AND nh > nb), "
-        "count(*) FILTER (nh > 0 AND nb > nh), count(*) FILTER (nb > 0 AND nh > 0), count(*) FILTER (nh = 0), "
-        "count(*) FILTER (nb = 0), (SELECT count(*) FROM regrouped) FROM duplicates"
+        "count(*) FILTER (nh > 0 AND nb > nh), count(*) FILTER (nh = 0), count(*) FILTER (nb = 0), "
+        f"count(*) FILTER (nb > 0 AND nh > 0 AND {sql.REPEATED}), "
+        f"count(*) FILTER (nb > 0 AND nh > 0 AND {sql.REPEATED} AND changed) FROM grouped"
     )
-    base_keys, head_keys, base_rows, head_rows, growing, shrinking, both, gone, new, regrouped = counts
-    for side, single_rows in zip(sql.SIDES, _SINGLE, strict=True):
-        asked.rows(
-            f"CREATE OR REPLACE TEMP VIEW {single_rows} AS SELECT t.* FROM {side} AS t ANTI JOIN duplicates AS d "
-            f"ON {sql.same_keys(count, 't', 'd')}"
-        )
-    rows = (asked.row("SELECT count(*) FROM base_single")[0], asked.row("SELECT count(*) FROM head_single")[0])
-    single = _join(asked, layout, range(len(layout.columns)), rows, whole=False, sides=_SINGLE)
-    if single is None:
-        raise AssertionError("keys repeat after all repeated keys were taken out")
-    _want_repeated(asked, count)
+    base_keys, head_keys, base_rows, head_rows, growing, shrinking, lost, added, both, regrouped = counts
+    matched = rows[0] - (base_rows - base_keys) - lost
+    kinds = {"lost": "nh = 0", "added": "nb = 0", "grown": "nb > 0 AND nh > 0 AND nb <> nh"}
+    for what, condition in kinds.items():
+        _want(asked, what, f"grouped WHERE {condition}")
+    single = _singles(asked, layout, rows)
     keys = Keys(
         columns=_names(layout),
-        matched=single.keys.matched + both,
-        lost=single.keys.lost + gone,
-        added=single.keys.added + new,
+        matched=matched,
+        lost=lost,
+        added=added,
         changed=single.keys.changed + regrouped,
         duplicated_base=base_keys,
         duplicated_head=head_keys,
@@ -227,29 +221,49 @@ def _with_repeats(asked: Asked, layout: Layout) -> Matched:
         duplicate_rows_head=head_rows,
         growing=growing,
         shrinking=shrinking,
-        varying=_varying(asked, layout) if head_keys else (),
+        varying=_varying(asked, layout) if growing else (),
     )
-    return Matched(keys=keys, compared=single.compared, changed=single.changed, equal=single.equal)
+    return Matched(keys=keys, compared=matched - both, changed=single.changed, equal=single.equal, seen=True)
 
 
-def _want_repeated(asked: Asked, count: int) -> None:
-    """Ask to see some of the repeated keys, too: lost and added ones as such, those with other rows as `grown`."""
-    kinds = {"lost": "nh = 0", "added": "nb = 0", "grown": "nb > 0 AND nh > 0 AND nb <> nh"}
-    for what, condition in kinds.items():
-        _want(asked, what, f"(SELECT {sql.hashed(sql.keys(count))} AS hk FROM duplicates WHERE {condition})")
+def _singles(asked: Asked, layout: Layout, rows: tuple[int, int]) -> Matched:
+    """Changed rows, by column, of the keys that are on both sides once."""
+    few = asked.row(f"SELECT count(*) FROM grouped WHERE changed AND NOT ({sql.REPEATED})")[0] <= _FEW
+    if few:
+        asked.rows(f"INSERT INTO wanted SELECT 'changed', hk FROM grouped WHERE changed AND NOT ({sql.REPEATED})")
+    fetch_seen(asked, layout, (range(len(layout.columns)), range(len(layout.columns))), max(rows))
+    for side, single in zip(sql.SIDES, _SINGLE, strict=True):
+        source = f"{side}_seen" if few else f"(SELECT *, {layout.place} AS hk FROM {side})"
+        asked.rows(
+            f"CREATE OR REPLACE TEMP VIEW {single} AS SELECT * FROM {source} "
+            f"WHERE hk NOT IN (SELECT hk FROM grouped WHERE {sql.REPEATED})"
+        )
+    chunks = [range(len(layout.columns))[at : at + _CHUNK] for at in range(0, len(layout.columns), _CHUNK)]
+    for at, chunk in enumerate(chunks):
+        text = partial(sql.join, len(layout.keys), _carried(layout, chunk), sides=_SINGLE)
+        _make_joined(asked, f"joined{at}", text, only="WHERE mask <> 0")
+    names = tuple(f"x{index}" for index in range(len(layout.renames)))
+    equal: tuple[int, ...] = ()
+    if names:
+        text = partial(sql.join, len(layout.keys), (), sql.Carried(columns=names))
+        _make_joined(asked, "joined", text)
+        equal = asked.row(f"SELECT {sql.bit_counts('equal', len(names))} FROM joined")
+    keys = Keys(columns=_names(layout), matched=0, lost=0, added=0, changed=_changed_rows(asked, len(chunks)))
+    changes = _changes(asked, chunks)
+    if not few:  # what is wanted now was not known when the rows were read
+        fetch_seen(asked, layout, (range(len(layout.columns)), range(len(layout.columns))), max(rows))
+    return Matched(keys=keys, compared=0, changed=changes, equal=dict(enumerate(equal)))
 
 
 def _varying(asked: Asked, layout: Layout) -> tuple[str, ...]:
-    """Columns in which rows of one repeated key differ in head; over a bounded number of keys."""
+    """Columns in which rows of one key differ in head, over a bounded number of keys that have more rows there."""
     if not layout.columns:
         return ()
-    count = len(layout.keys)
-    per_key = ", ".join(f"count(DISTINCT hash(t.{name})) > 1 AS {name}" for name in layout.names)
+    per_key = ", ".join(f"count(DISTINCT hash({name})) > 1 AS {name}" for name in layout.names)
     flags = ", ".join(f"coalesce(bool_or({name}), false)" for name in layout.names)
-    some = f"SELECT * FROM duplicates WHERE nh > 1 ORDER BY {sql.hashed(sql.keys(count))} LIMIT {MAX_SAMPLE}"
     found = asked.row(
-        f"SELECT {flags} FROM (SELECT {', '.join(sql.keys(count, 't'))}, {per_key} FROM head AS t JOIN ({some}) AS d "
-        f"ON {sql.same_keys(count, 't', 'd')} GROUP BY {', '.join(sql.keys(count, 't'))})"
+        f"SELECT {flags} FROM (SELECT hk, {per_key} FROM head_seen "
+        f"WHERE hk IN (SELECT hk FROM wanted WHERE what = 'grown') GROUP BY hk)"
     )
     return tuple(pair.name for pair, varies in zip(layout.columns, found, strict=True) if varies)
 

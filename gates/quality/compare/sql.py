@@ -161,29 +161,19 @@ def whole_rows(columns: Sequence[str]) -> str:
     )
 
 
-def duplicated(count: int) -> str:
-    """Keys with more than one row on either side, with their rows on both."""
-    names = ", ".join(keys(count))
-    both = " UNION ALL ".join(
-        f"SELECT {names}, {base} AS nb, {head} AS nh FROM {side}"
-        for side, base, head in (("base", 1, 0), ("head", 0, 1))
-    )
+REPEATED = "(nb > 1 OR nh > 1)"
+"""Of rows of `grouped`: the key has more than one row on a side."""
+
+
+def grouped(place: str, columns: Sequence[str]) -> str:
+    """Keys (hk) that are not on both sides once with equal rows: their rows in base (nb) and head (nh), and whether these
+    differ as multisets (changed)."""
+    row = f"{hashed(columns)}::HUGEINT" if columns else "1::HUGEINT"
+    both = f"SELECT {place} AS hk, 1 AS b, {row} AS d FROM base UNION ALL SELECT {place}, NULL, -({row}) FROM head"
     return (
-        f"SELECT {names}, sum(nb)::BIGINT AS nb, sum(nh)::BIGINT AS nh FROM ({both}) GROUP BY {names} "
-        f"HAVING sum(nb) > 1 OR sum(nh) > 1"
+        f"SELECT hk, nb, n - nb AS nh, d <> 0 OR 2 * nb <> n AS changed FROM (SELECT hk, count(b) AS nb, count(*) AS n, "
+        f"sum(d) AS d FROM ({both}) GROUP BY hk HAVING n <> 2 OR nb <> 1 OR d <> 0)"
     )
-
-
-def duplicated_changes(count: int, columns: Sequence[str]) -> str:
-    """Of the keys in `duplicates` that are on both sides, those whose rows differ as multisets."""
-    row = hashed(columns) if columns else "1"
-    parts = " UNION ALL ".join(
-        f"SELECT {', '.join(keys(count, 'd'))}, {sign}({row})::HUGEINT AS s FROM {side} AS t "
-        f"JOIN duplicates AS d ON {same_keys(count, 't', 'd')} WHERE d.nb > 0 AND d.nh > 0"
-        for side, sign in (("base", ""), ("head", "-"))
-    )
-    names = ", ".join(keys(count))
-    return f"SELECT {names} FROM ({parts}) GROUP BY {names} HAVING sum(s) <> 0"
 
 
 def found_again(base: str, base_relation: str, head: str, head_relation: str, sample: int) -> str:

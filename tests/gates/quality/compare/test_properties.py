@@ -37,7 +37,7 @@ related = st.tuples(st.one_of(once, often), st.one_of(once, often)).flatmap(
     lambda pair: st.sampled_from([pair, (pair[0], pair[0]), (pair[0], pair[0] + pair[1][:2]), (pair[0], pair[0][1:])])
 )
 
-QUICK = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
