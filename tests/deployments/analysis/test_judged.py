@@ -180,7 +180,9 @@ def test_what_the_source_remembers_of_the_baseline_is_history_at_every_step() ->
 def test_an_undecided_step_says_where_it_stands() -> None:
     said: list[str] = []
     feed = CounterFeed(metric="errors", kind=Kind.RATIO, source=Counters((1, 10), (9, 90)))
-    policy = JudgedPolicy(judge=JudgePolicy(metrics=(MetricPolicy(name="errors"),), arms_distinct=True), interval_s=5)
+    policy = JudgedPolicy(
+        judge=JudgePolicy(metrics=(MetricPolicy(name="errors", margin_ratio=0.05),), arms_distinct=True), interval_s=5
+    )
     run(JudgedMetric(policy=policy, feed=feed, say=said.append), looks=14)
     assert len(said) == 2
     assert said[0].startswith("errors: ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -213,50 +212,3 @@ def test_the_default_policy_tolerates_nothing() -> None:
     assert policy.alpha == 0.05
     assert all(metric.max_ratio_increase == metric.max_absolute_increase == 0.0 for metric in policy.metrics)
     assert verdict(feed(policy, [])).metrics[0].harm_needed == pytest.approx(math.log(2 / 0.05))
-
-
-def seconds(kind: Kind) -> list[Interval]:
-    """The intervals of the example, 150 requests/s and 10 % of them to the canary, as each kind would count them."""
-    rng = np.random.default_rng(6)
-    if kind is Kind.HISTOGRAM:
-        return [
-            histogram(
-                t,
-                rng.multinomial(15, [0.125] * 8).tolist() if t >= 0 else None,
-                rng.multinomial(135, [0.125] * 8).tolist(),
-            )
-            for t in range(-20, 200)
-        ]
-    if kind is Kind.COUNT:
-        return [counts(t, int(rng.poisson(0.15)), int(rng.poisson(1.35)), 0.1) for t in range(200)]
-    if kind is Kind.GAUGE:
-        return values(rng, 1.0, 200)
-    return list(Traffic().intervals(rng, 200, lambda base: base))
-
-
-@pytest.mark.parametrize(
-    "metric",
-    [
-        MetricPolicy(name="m"),
-        MetricPolicy(name="m", max_ratio_increase=0.1),
-        MetricPolicy(name="m", max_absolute_increase=0.01),
-        MetricPolicy(name="m", kind=Kind.COUNT),
-        MetricPolicy(name="m", kind=Kind.HISTOGRAM, slo_index=6),
-        MetricPolicy(name="m", kind=Kind.HISTOGRAM),
-        MetricPolicy(name="m", kind=Kind.GAUGE),
-    ],
-    ids=["ratio", "ratio with a tolerance", "ratio with an absolute one", "count", "slo", "histogram", "gauge"],
-)
-def test_an_update_takes_less_than_fifty_microseconds(metric: MetricPolicy) -> None:
-    """Processor time, each stretch of ten at its best of many: about the work, not about what else the machine does."""
-    intervals = seconds(metric.kind)
-    stretches = range(0, len(intervals), 10)
-    best = [math.inf] * len(stretches)
-    for _ in range(20):
-        state = start(JudgePolicy(metrics=(metric,)))
-        for number, first in enumerate(stretches):
-            began = time.process_time()
-            for interval in intervals[first : first + 10]:
-                state = update(state, interval)
-            best[number] = min(best[number], time.process_time() - began)
-    assert sum(best) / len(intervals) < 50e-6
