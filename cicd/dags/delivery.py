@@ -6,6 +6,7 @@ one, and plans from what is there.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,7 +18,7 @@ from cicd.dags.ledger import Books, Ledger
 from cicd.dags.lock import Lease, LockTerms
 from cicd.dags.model import Action, Change, Claims, DesiredFile, Manifest, OwnedFile, Past, Placement, StoredObject
 from cicd.dags.order import kind_of_name, place_read
-from cicd.dags.planning import WRITES, Rules, plan
+from cicd.dags.planning import WRITES, Rules, plan, recognise
 from cicd.dags.target import Target, prefix_roots
 from headgate.clock import Clock
 from headgate.errors import (
@@ -146,7 +147,7 @@ def _propose(bundle: Bundle, load: Loader, books: Books, began: Manifest | None)
     age = tree.compare(books.manifest.commit) if books.manifest else Age.NOT_OLDER
     if bundle.refuse_older:
         _refuse_older(tree, age, books.manifest)
-    actual = bundle.target.objects()
+    actual = observe(bundle.target, books)
     facts = (tree.files, actual, books.manifest)
     changes = plan(*facts, claims=books.claims, rules=bundle.rules)
     if changes:  # the order is worth reading files for only when the plan is allowed
@@ -155,6 +156,28 @@ def _propose(bundle: Bundle, load: Loader, books: Books, began: Manifest | None)
     if changes and not bundle.allow_overlap:
         bundle.ledger.refuse_overlap()
     return Proposal(books=books, tree=tree, actual=actual, changes=changes, age=age, began=began)
+
+
+def observe(target: Target, books: Books) -> tuple[StoredObject, ...]:
+    """Everything in the DAG folder, with hashes as far as they can be known.
+
+    What an unfinished delivery wrote where the store tells no hash is read to find out whether it did; where the store
+    tells hashes that is only what was changed by hand meanwhile.
+    """
+    actual = recognise(target.objects(), books.manifest)
+    if books.claims is None:
+        return actual
+    owned = {file.path: file.md5 for file in books.manifest.files} if books.manifest else {}
+    claimed = {path for path, _ in books.claims.objects}
+    unsure = [
+        item.path
+        for item in actual
+        if item.path in claimed
+        and (item.path, item.md5) not in books.claims.objects
+        and owned.get(item.path, "") != item.md5
+    ]
+    read = {path: hashlib.md5(data, usedforsecurity=False).hexdigest() for path, data in target.read_many(unsure)}
+    return tuple(replace(item, md5=read.get(item.path, item.md5)) for item in actual)
 
 
 def _refuse_older(tree: Tree, age: Age, manifest: Manifest | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from cicd.dags.delivery import Bundle
+from cicd.dags.delivery import Bundle, observe
 from cicd.dags.documents import LockDocument, parse_lock
 from cicd.dags.drift import Drift, find_drift, foreign
 from cicd.dags.ledger import Books
@@ -24,7 +24,8 @@ class Inspection:
 def inspect(bundle: Bundle, now: datetime) -> Inspection:
     """Read bookkeeping, lock and bucket. Raises `TransportError`, `NotFoundError`, `RemoteStateError`."""
     ledger = bundle.ledger
-    books, actual = ledger.read(), bundle.target.objects()
+    books = ledger.read()
+    actual = observe(bundle.target, books)
     held = bundle.target.store.read(ledger.layout.lock)
     lock = parse_lock(held[0], ledger.layout.lock) if held else None
     return Inspection(

@@ -40,6 +40,20 @@ class Rules:
     allow_mass_delete: bool = False
 
 
+def recognise(actual: Iterable[StoredObject], manifest: Manifest | None) -> tuple[StoredObject, ...]:
+    """The same objects; what is of the generation that the manifest recorded has the hash that it recorded.
+
+    Some stores do not know the hash of an object, or call something else a hash (S3 with KMS encryption).
+    """
+    owned = {file.path: file for file in manifest.files} if manifest else {}
+    return tuple(
+        replace(item, md5=owned[item.path].md5)
+        if item.path in owned and owned[item.path].generation == item.generation
+        else item
+        for item in actual
+    )
+
+
 def plan(
     desired: Sequence[DesiredFile],
     actual: Sequence[StoredObject],

@@ -132,7 +132,12 @@ def drift_data(place: dict[str, Any], drift: Iterable[Drift]) -> dict[str, Any]:
     return {
         **place,
         "drift": [
-            {"kind": item.kind.value, "path": item.path, "generation": item.generation, "updated": _time(item.updated)}
+            {
+                "kind": item.kind.value,
+                "path": item.path,
+                "generation": _generation(item.generation),
+                "updated": _time(item.updated),
+            }
             for item in drift
         ],
     }
@@ -147,6 +152,15 @@ def drift_text(part: dict[str, Any]) -> str:
         when = f"  generation {item['generation']}, {item['updated'] or 'time unknown'}" if item["generation"] else ""
         lines.append(f"  {item['kind']:<10} {item['path']}{when}")
     return "\n".join(lines)
+
+
+def _generation(number: int | None) -> int | str | None:
+    """As the store shows it: a number, or the ETag that a number beyond 64 bits stands for."""
+    if number is None or number < 1 << 63:
+        return number
+    from cicd.dags.s3 import etag_of
+
+    return etag_of(number)
 
 
 def _where(part: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`gs://bucket/prefix` and `file:///folder` as targets."""
+"""`gs://bucket/prefix`, `s3://bucket/prefix` and `file:///folder` as targets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cicd.dags.layout import Layout
@@ -15,6 +16,10 @@ from cicd.dags.names import RESERVED, name_problem
 from cicd.dags.store import DagStore
 from headgate.clock import Clock
 from headgate.errors import ConfigError, UnsafeActionError
+
+if TYPE_CHECKING:
+    from cicd.dags.gcs import GcsStore
+    from cicd.dags.s3 import S3Store
 
 
 def _nothing() -> None:
@@ -71,7 +76,7 @@ def open_target(url: str, *, timeout_s: float = 30.0, allow_root: bool = False, 
     Raises `ConfigError` for a malformed URL and `UnsafeActionError` for a bucket's root without `allow_root`.
     """
     parts = urlsplit(url)
-    if parts.query or parts.fragment or parts.scheme not in {"gs", "file"}:
+    if parts.query or parts.fragment or parts.scheme not in {"gs", "s3", "file"}:
         raise _malformed(url)
     if parts.scheme == "file":
         return _open_folder(url, unquote(parts.path), parts.netloc)
@@ -82,13 +87,21 @@ def open_target(url: str, *, timeout_s: float = 30.0, allow_root: bool = False, 
         raise UnsafeActionError(
             "the target is the root of a bucket, which also holds plugins, data and logs of Composer",
             where=url,
-            next_step="Name the DAG folder (gs://BUCKET/dags), or repeat with --allow-root if the bucket holds only DAGs.",
+            next_step=f"Name the DAG folder ({parts.scheme}://BUCKET/dags), or repeat with --allow-root if the bucket holds only DAGs.",
         )
-    from cicd.dags.gcs import GcsStore
-
-    store = GcsStore(parts.netloc, timeout_s=timeout_s, clock=clock)
+    store = _open_bucket(parts.scheme, parts.netloc, timeout_s, clock)
     full = f"{prefix}/" if prefix else ""
     return Target(url=url.rstrip("/"), store=store, prefix=full, workers=32, close=store.close)
+
+
+def _open_bucket(scheme: str, name: str, timeout_s: float, clock: Clock | None) -> GcsStore | S3Store:
+    if scheme == "s3":
+        from cicd.dags.s3 import S3Store
+
+        return S3Store(name, timeout_s=timeout_s, clock=clock)
+    from cicd.dags.gcs import GcsStore
+
+    return GcsStore(name, timeout_s=timeout_s, clock=clock)
 
 
 def _open_folder(url: str, path: str, host: str) -> Target:
@@ -107,7 +120,9 @@ def _open_folder(url: str, path: str, host: str) -> Target:
 
 
 def _malformed(url: str) -> ConfigError:
-    return ConfigError(f"{url!r} is not a target", next_step="Write gs://BUCKET/dags or file:///absolute/folder.")
+    return ConfigError(
+        f"{url!r} is not a target", next_step="Write gs://BUCKET/dags, s3://BUCKET/dags or file:///absolute/folder."
+    )
 
 
 def prefix_roots(prefix: str, source: str) -> Sequence[str]:

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, unquote
 
+from cicd.sandbox.answers import Answer, hang_up, reply
 from cicd.sandbox.gcs_faults import Fault, FaultKind, FaultScript, Request
 from cicd.sandbox.gcs_objects import GcsBucket, GcsError, GcsObject
 from cicd.sandbox.server import AppServer
@@ -50,14 +51,6 @@ class _Call:
     params: dict[str, str]
     headers: dict[str, str]
     body: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    status: int
-    body: bytes = b""
-    content_type: str = "application/json; charset=UTF-8"
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 class GcsSandbox:
@@ -134,14 +127,14 @@ class GcsSandbox:
         fault = self.faults.take(Request(operation=call.operation, name=call.name or call.params.get("prefix", "")))
         answer = self._answer(call, fault)
         if fault is not None and fault.kind is FaultKind.RESET:
-            await _hang_up(receive, send)
+            await hang_up(receive, send)
         elif fault is not None and fault.kind is FaultKind.TRUNCATE:
-            await _reply(send, answer, whole=False)
-            await _hang_up(receive, send)
+            await reply(send, answer, whole=False)
+            await hang_up(receive, send)
         else:
-            await _reply(send, answer)
+            await reply(send, answer)
 
-    def _answer(self, call: _Call, fault: Fault | None) -> _Answer:
+    def _answer(self, call: _Call, fault: Fault | None) -> Answer:
         """The answer; a fault "before" prevents the effect, a fault "after" only replaces the answer."""
         spoiled = _STATUS_FAULTS.get(fault.kind) if fault else None
         try:
@@ -151,10 +144,10 @@ class GcsSandbox:
             if spoiled:
                 raise spoiled
         except GcsError as error:
-            return _Answer(status=error.status, body=b"" if error.status == 304 else json.dumps(error.body()).encode())
+            return Answer(status=error.status, body=b"" if error.status == 304 else json.dumps(error.body()).encode())
         return answer
 
-    def _handle(self, call: _Call, *, stale: bool) -> _Answer:
+    def _handle(self, call: _Call, *, stale: bool) -> Answer:
         if self._token is not None and call.headers.get("authorization") != f"Bearer {self._token}":
             raise _STATUS_FAULTS[FaultKind.UNAUTHORIZED]
         if call.operation == "create-bucket":
@@ -171,7 +164,7 @@ class GcsSandbox:
             return _uploaded(found, call)
         if call.operation == "delete":
             found.delete(call.name, call.params)
-            return _Answer(status=204)
+            return Answer(status=204)
         if call.operation == "get":
             item = found.get(call.name, call.params)
             media = call.kind == "download/" or call.params.get("alt") == "media"
@@ -207,7 +200,7 @@ def _parse(scope: Scope, body: bytes) -> _Call:
     )
 
 
-def _listed(bucket: GcsBucket, params: dict[str, str], *, stale: bool) -> _Answer:
+def _listed(bucket: GcsBucket, params: dict[str, str], *, stale: bool) -> Answer:
     prefix, delimiter = params.get("prefix", ""), params.get("delimiter", "")
     size = min(_MAX_PAGE, max(1, int(params.get("maxResults", _MAX_PAGE))))
     after = base64.urlsafe_b64decode(params["pageToken"]) if params.get("pageToken") else b""
@@ -232,7 +225,7 @@ def _listed(bucket: GcsBucket, params: dict[str, str], *, stale: bool) -> _Answe
     return _json_answer(page | ({"items": items} if items else {}) | ({"prefixes": folders} if folders else {}))
 
 
-def _uploaded(bucket: GcsBucket, call: _Call) -> _Answer:
+def _uploaded(bucket: GcsBucket, call: _Call) -> Answer:
     kind = call.params.get("uploadType", "")
     content_type = call.headers.get("content-type", "application/octet-stream")
     if kind == "media":
@@ -272,34 +265,15 @@ def _json(data: bytes) -> dict[str, Any]:
     return fields
 
 
-def _json_answer(fields: dict[str, Any]) -> _Answer:
-    return _Answer(status=200, body=json.dumps(fields).encode())
+def _json_answer(fields: dict[str, Any]) -> Answer:
+    return Answer(status=200, body=json.dumps(fields).encode())
 
 
-def _media(item: GcsObject) -> _Answer:
+def _media(item: GcsObject) -> Answer:
     hashes = f"md5={item.md5}" + (f",crc32c={item.crc32c}" if item.crc32c else "")
     headers = (
         ("x-goog-generation", str(item.generation)),
         ("x-goog-metageneration", str(item.metageneration)),
         ("x-goog-hash", hashes),
     )
-    return _Answer(status=200, body=item.data, content_type=item.content_type, headers=headers)
-
-
-async def _reply(send: Send, answer: _Answer, *, whole: bool = True) -> None:
-    headers = [(b"content-length", str(len(answer.body)).encode()), (b"content-type", answer.content_type.encode())]
-    headers += [(key.encode(), value.encode()) for key, value in answer.headers]
-    if answer.status in {204, 304}:
-        headers = headers[2:]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if whole:
-        await send({"type": "http.response.body", "body": answer.body})
-    else:
-        await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
-
-
-async def _hang_up(receive: Receive, send: Send) -> None:
-    """Close the connection. ASGI has no word for that, so the transport is taken from uvicorn's request cycle."""
-    send.__self__.transport.close()  # type: ignore[attr-defined]
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    return Answer(status=200, body=item.data, content_type=item.content_type, headers=headers)

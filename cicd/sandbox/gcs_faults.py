@@ -1,4 +1,4 @@
-"""Scripted failures of the Cloud Storage stand-in."""
+"""Scripted failures of the object storage stand-ins."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class FaultKind(StrEnum):
     """The connection is closed without an answer."""
     TRUNCATE = "truncate"
     """Half of the answer, then the connection is closed."""
+    CONFLICT = "409"
+    """S3 only: a request for the same key was under way, and neither was decided."""
     STALE = "stale"
     """A listing from before the last change. Cloud Storage promises not to do this; a cache on the way may."""
 
@@ -29,7 +31,7 @@ class Fault:
     """One failure of one request.
 
     `when` "before": the request has no effect; "after": it takes effect and only the answer is lost. `operation` is
-    `list`, `get`, `upload` or `delete`, None for any; `match` is a part of the object name (of the prefix, for `list`).
+    `list`, `get`, `head` (S3), `upload` or `delete`, None for any; `match` is a part of the object name (of the prefix, for `list`).
     """
 
     kind: FaultKind

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
+
+import pytest
 
 from cicd.dags.delivery import Age, Bundle, Loader, Tree
 from cicd.dags.ledger import Books
@@ -172,3 +175,18 @@ def contents(store: DagStore, prefix: str = "dags/") -> dict[str, bytes]:
 
 def quiet(done: int, total: int, path: str) -> None:
     """No progress display."""
+
+
+def loopback_aws(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """S3 is at `url`; nothing of this machine's own AWS settings is used."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    settings = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
