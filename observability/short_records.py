@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -118,10 +118,17 @@ class _Record:
         return found
 
     def commits(self) -> tuple[Commit, ...]:
+        """The list of commits; a time beside the list is that of its only one."""
         try:
-            return parse_commits(self.raw("commits"))
+            found = parse_commits(self.raw("commits"))
         except ValueError as error:
             raise _WrongError(str(error)) from error
+        beside = self.time("committed_at")
+        if beside is None or self.raw("commit") is not None or not found:
+            return found
+        if len(found) > 1:
+            raise _WrongError(f"{self._spelled('committed_at')} is the time of one commit; give each of them its own")
+        return (found[0] if found[0].at is not None else replace(found[0], at=beside),)
 
     def head(self) -> Commit | None:
         """The one commit that the record names by itself."""
@@ -337,7 +344,9 @@ def _change(record: _Record) -> Parsed:
     if head is None and not commits:
         head = Commit(sha=name, at=committed or other)  # the record is the commit
     elif merged is None and head is not None and head.at is None and not commits:
-        head = Commit(sha=head.sha, at=other, original=head.original, reverts=head.reverts)
+        head = replace(head, at=other)
+    elif merged is None and head is None and len(commits) == 1 and commits[0].at is None:
+        commits = (replace(commits[0], at=other),)
     if not commits and head is not None:
         commits = (_with_paths(head, record),)
     times = [commit.at for commit in commits if commit.at is not None]
@@ -366,7 +375,7 @@ def _with_paths(head: Commit, record: _Record) -> Commit:
     paths = record.raw("paths") or ()
     if not isinstance(paths, list | tuple) or not all(isinstance(path, str) for path in paths):
         raise _WrongError("paths is a list of texts")
-    return Commit(sha=head.sha, at=head.at, original=head.original, reverts=head.reverts, paths=tuple(paths))
+    return replace(head, paths=tuple(paths))
 
 
 def _services(record: _Record) -> Sequence[str | None]:

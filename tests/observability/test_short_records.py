@@ -130,6 +130,7 @@ def test_an_incident_with_both_times_is_two_events() -> None:
         ({**DEPLOYMENT, "commits": [{"sha": "c1", "time": "noon"}]}, "commits[0]"),
         ({**DEPLOYMENT, "commits": [{"sha": "c1", "time": "2026-03-02T10:00:00"}]}, "no UTC offset"),
         ({**DEPLOYMENT, "commits": ["two words"]}, "one word of text"),
+        ({**DEPLOYMENT, "commits": ["a", "b"], "committed_at": "2026-03-02T10:00:00Z"}, "give each of them its own"),
         ({**DEPLOYMENT, "changes": [True]}, "changes is a list of ids"),
         ({**DEPLOYMENT, "hotfix": "maybe"}, "hotfix has to be true or false"),
         ({**DEPLOYMENT, "data": 7}, "data has to be an object"),

@@ -73,6 +73,19 @@ CASES = (
         n=2, lead=[2],
     ),
     Case(
+        name="a time beside a list of one commit is that commit's",
+        records=[FIRST, dep("d2", "03T10", "c2", committed_at=at("03T08"))], n=2, lead=[2],
+    ),
+    Case(
+        name="a time beside the one commit of a change as well",
+        records=[FIRST, dep("d2", "03T10", "c2"), chg("!2", "03T09", "c2", committed_at=at("03T08"))], n=2, lead=[2],
+    ),
+    Case(
+        name="the time of the merge is not the time of the commit",
+        records=[FIRST, dep("d2", "03T10", "c2"), chg("!2", "03T09", "c2", created_at=at("03T08"))],
+        n=2, out={"commit_time_unknown": 1},
+    ),
+    Case(
         name="merges of the service go with the next deployment when it lists nothing",
         records=[FIRST, chg("!2", "03T09", "a@03T08", service="shop"), dep("d2", "03T10", version="2")],
         n=2, lead=[2], out={"commit_unknown": 1},
