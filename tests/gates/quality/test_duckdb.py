@@ -459,3 +459,47 @@ def test_quantiles_in_bounded_memory_are_the_same(tmp_path: Path, values: str) -
     with open_files([tmp_path]) as free, open_files([tmp_path], tuning=Tuning(sorting=1 << 20)) as limited:
         assert limited.compute(asked) == free.compute(asked)
         assert len(limited.queries) > len(free.queries)
+
+
+def test_a_query_of_the_user_is_counted_before_its_rows_are_made(orders: Path) -> None:
+    with open_files([orders]) as batch:
+        none = Query(sql="SELECT * FROM {batch} WHERE id < 0")
+        many = Query(sql="SELECT id, status FROM {batch} WHERE id >= 10 ORDER BY id", limit=2)
+        some = Query(sql="SELECT id FROM {batch}", where=LATE_ORDER, limit=1)
+        found = batch.compute([none, many, some])
+        assert found[none] == Sample(count=0, columns=(), rows=())
+        assert found[many] == Sample(count=299990, columns=("id", "status"), rows=((10, "paid"), (11, "sent")))
+        assert found[some].count == 10
+        assert len(batch.queries) == 5  # nothing more of the one that has no row
+
+
+LATE_ORDER = exp.GTE(this=column("id"), expression=literal(299990))
+
+
+@pytest.mark.parametrize(
+    ("sql", "sent"),
+    [
+        ("SELECT customer FROM {batch} WHERE customer NOT IN (SELECT c FROM 'PLACE')", 1),
+        ("SELECT b.* FROM {batch} b WHERE NOT EXISTS (SELECT 1 FROM 'PLACE' AS o WHERE o.c = b.customer)", 1),
+        ("SELECT b.id FROM {batch} b LEFT JOIN 'PLACE' o ON o.c = b.customer WHERE o.c IS NULL", 1),
+        # one row more, or another meaning: these are run as they are
+        ("SELECT count(*) FROM {batch} b WHERE NOT EXISTS (SELECT 1 FROM 'PLACE' AS o WHERE o.c = b.customer)", 2),
+        (
+            "SELECT b.id FROM {batch} b WHERE NOT EXISTS (SELECT 1 FROM 'PLACE' o WHERE o.c = b.customer AND o.c < 9) LIMIT 1",
+            2,
+        ),
+        ("SELECT b.id FROM {batch} b LEFT JOIN 'PLACE' o ON o.c = b.customer WHERE o.c IS NULL OR b.id = 3", 2),
+        ("SELECT b.id FROM {batch} b WHERE b.customer NOT IN (SELECT c FROM 'PLACE' WHERE c > 7)", 2),
+    ],
+)
+def test_queries_for_lost_keys_are_proved_empty_only_where_they_are(
+    orders: Path, tmp_path: Path, sql: str, sent: int
+) -> None:
+    place = write(tmp_path / "customers.parquet", "SELECT n::INTEGER AS c FROM range(5000) AS r(n)")
+    query = Query(sql=sql.replace("PLACE", str(place)))
+    with open_files([orders], tuning=Tuning(planned=10**9)) as plain:
+        expected = value(plain, query).count
+    with open_files([orders]) as batch:
+        assert value(batch, query).count == expected
+        assert (expected == 0) is (sent == 1)
+        assert (batch.queries[0].find("BITSTRING") > 0) is (sent == 1)
