@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from headgate.clock import parse_timestamp
 from observability.commits import CHANGES, COMMITS, Commit, decode_commits, decode_names
@@ -215,20 +215,20 @@ def _build(key: str, attempts: Sequence[DeliveryEvent], rollbacks: Sequence[Deli
         broken=broken,
         rolled_back=bool(turned_back),
         restored_at=_restored_at(failed_at, turned_back),
-        commit=_first(event.commit for event in everything),
-        committed_at=_first(event.committed_at for event in everything),
-        change=_first(event.change for event in everything),
-        release=_first(event.release for event in everything),
-        version=_first(_text(event.data.get("version")) for event in everything),
-        url=_first(event.url for event in everything),
+        commit=_field(everything, "commit"),
+        committed_at=_field(everything, "committed_at"),
+        change=_field(everything, "change"),
+        release=_field(everything, "release"),
+        version=_said(everything, "version"),
+        url=_field(everything, "url"),
         unplanned=any(event.data.get("unplanned") is True for event in attempts),
         attempts=len({(event.occurred_at, event.outcome) for event in attempts}),
-        artifact=_first(_text(event.data.get("artifact")) for event in everything),
+        artifact=_said(everything, "artifact"),
         commits=commits,
         changes=tuple(dict.fromkeys(name for e in attempts for name in decode_names(e.data.get(CHANGES)))),
         turns_back=_first(_turned_back(event) for event in attempts),
-        fixes=_first(_text(event.data.get("fixes")) for event in attempts),
-        team=_first(_text(event.data.get("team")) for event in everything),
+        fixes=_said(attempts, "fixes"),
+        team=_said(everything, "team"),
         names=tuple(dict.fromkeys(event.release for event in everything if event.release)),
     )
 
@@ -275,6 +275,21 @@ _T = TypeVar("_T")
 
 def _first(values: Iterable[_T | None]) -> _T | None:
     return next((value for value in values if value is not None), None)
+
+
+def _field(events: Sequence[DeliveryEvent], name: str) -> Any:
+    """The first known value of a field; a loop, as this runs ten times for each deployment there is."""
+    for event in events:
+        if (value := getattr(event, name)) is not None:
+            return value
+    return None
+
+
+def _said(events: Sequence[DeliveryEvent], key: str) -> str | None:
+    for event in events:
+        if (value := event.data.get(key)) is not None:
+            return str(value)
+    return None
 
 
 def _text(value: object) -> str | None:

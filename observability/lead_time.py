@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -196,22 +196,22 @@ def _changes(
     service: str, judged: Judged, commits: Sequence[Commit], method: str, index: CommitIndex, seen: set[str]
 ) -> Iterable[Change]:
     deployment = judged.deployment
-    blank = Change(
-        deployment=deployment.id,
-        commit=None,
-        committed_at=None,
-        deployed_at=deployment.live_at or deployment.at,
-        linked_by=method,
-    )
+    deployed_at = deployment.live_at or deployment.at
+
+    def change_of(sha: str | None, at: datetime | None, excluded: str | None) -> Change:
+        return Change(
+            deployment=deployment.id, commit=sha, committed_at=at, deployed_at=deployed_at, linked_by=method,
+            excluded=excluded,
+        )  # fmt: skip
+
     if not commits and method != "merge_window":
-        yield replace(blank, excluded="baseline" if judged.baseline else _nothing(judged))
+        yield change_of(None, None, "baseline" if judged.baseline else _nothing(judged))
     for commit in commits:
         at, change = index.time(commit), index.change(commit.sha)
-        known = replace(blank, commit=commit.sha, committed_at=at)
         if not index.concerns(service, commit):
-            yield replace(known, excluded="other_paths")
+            yield change_of(commit.sha, at, "other_paths")
             continue
-        yield replace(known, excluded=_excluded(judged, change in seen, at, known.deployed_at))
+        yield change_of(commit.sha, at, _excluded(judged, change in seen, at, deployed_at))
         seen.add(change)
     if deployment.commit:
         seen.add(index.change(deployment.commit))

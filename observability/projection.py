@@ -24,7 +24,7 @@ from observability.events import DeliveryEvent, Kind
 from observability.failures import Incident, Judged, incidents, judge_target
 from observability.history import Target, canonical, deployments
 from observability.lead_time import Change, CommitIndex, changes
-from observability.rows import from_row
+from observability.rows import to_event
 from observability.schema import events, facts, keys, services, state, to_microseconds
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _scan(connection: Connection, where: str, limit: int) -> bool:
     rows = connection.execute(select(events).where(events.c.seq > since).order_by(events.c.seq).limit(limit)).all()
     if not rows:
         return False
-    _note(connection, [from_row(row, where).event for row in rows])
+    _note(connection, [to_event(row, where) for row in rows])
     connection.execute(update(state).where(state.c.name == "sequence").values(value=str(rows[-1][0])))
     return len(rows) == limit
 
@@ -264,7 +264,7 @@ def _judge(connection: Connection, name: str, where: str) -> None:
         concerned = or_(events.c.service.is_(None), events.c.service == _NOBODY, events.c.service.in_(together))
     useful = or_(events.c.kind.not_in(_IGNORED), events.c.committed_us.is_not(None))
     rows = connection.execute(select(events).where(and_(concerned, useful))).all()
-    _write(connection, own, _facts(name, [from_row(row, where).event for row in rows]))
+    _write(connection, own, _facts(name, [to_event(row, where) for row in rows]))
 
 
 def _facts(name: str, known: Sequence[DeliveryEvent]) -> Rows:

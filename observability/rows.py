@@ -101,9 +101,14 @@ def _to_row(event: DeliveryEvent, received_us: int) -> Row:
 
 def from_row(row: Sequence[Any], where: str) -> Recorded:
     """A row of all columns, `seq` first. Raises `ConfigError` for one that this version does not understand."""
+    return Recorded(sequence=row[0], received_at=from_microseconds(row[-2]), event=to_event(row, where))
+
+
+def to_event(row: Sequence[Any], where: str) -> DeliveryEvent:
+    """The event of a row, without its place in the log; as `from_row`."""
     (
-        seq, source, id_, kind_text, subject, service, environment, commit, committed_us, outcome, change, release,
-        url, data_text, occurred_us, received_us, _natural,
+        _seq, source, id_, kind_text, subject, service, environment, commit, committed_us, outcome, change, release,
+        url, data_text, occurred_us, _received_us, _natural,
     ) = row  # fmt: skip
     try:
         kind = _KINDS.get(kind_text) or Kind(kind_text)
@@ -114,7 +119,7 @@ def from_row(row: Sequence[Any], where: str) -> Recorded:
             where=where,
             next_step="Read this log with the version of Headgate that wrote it.",
         ) from error
-    event = DeliveryEvent(
+    return DeliveryEvent(
         kind=kind,
         source=source,
         id=id_,
@@ -130,4 +135,3 @@ def from_row(row: Sequence[Any], where: str) -> Recorded:
         url=url,
         data=data,
     )
-    return Recorded(sequence=seq, received_at=from_microseconds(received_us), event=event)

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from headgate.clock import Clock, SystemClock
 from observability.events import DeliveryEvent, Kind
-from observability.rows import Recorded, Row, from_row, to_rows
+from observability.rows import Recorded, Row, from_row, to_event, to_rows
 from observability.schema import events, to_microseconds
 
 __all__ = ["ALL", "EventStore", "Recorded", "Selection", "SqlEventStore", "SqliteEventStore", "open_store"]
@@ -159,13 +159,14 @@ class SqlEventStore:
         environment: str | None = None,
     ) -> Iterator[DeliveryEvent]:
         selection = Selection(kinds=kinds, since=since, until=until, service=service, environment=environment)
-        return (recorded.event for recorded in self.select(selection))
+        return (to_event(row, self.where) for row in self._rows(selection))
 
     def select(self, selection: Selection = ALL) -> Iterator[Recorded]:
+        return (from_row(row, self.where) for row in self._rows(selection))
+
+    def _rows(self, selection: Selection) -> Iterator[Sequence[Any]]:
         with self.database.reading() as connection:
-            rows = connection.execution_options(yield_per=_BATCH).execute(_query(selection))
-            for row in rows:
-                yield from_row(row, self.where)
+            yield from connection.execution_options(yield_per=_BATCH).execute(_query(selection))
 
     def last_sequence(self) -> int:
         with self.database.reading() as connection:
