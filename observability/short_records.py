@@ -11,14 +11,14 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from headgate.clock import format_timestamp, parse_timestamp
+from headgate.clock import format_timestamp
 from headgate.errors import ConfigError
-from observability.commits import CHANGES, COMMITS, Commit, encode_commits, parse_commit, parse_commits, snake
+from observability.commits import CHANGES, COMMITS, Commit, encode_commits, parse_commits, snake
 from observability.events import DeliveryEvent, Kind, Scalar, event_id
 from observability.short_fields import (
     CHANGE_STATUS,
@@ -28,6 +28,7 @@ from observability.short_fields import (
     TYPE_NAMES,
     TYPES,
 )
+from observability.short_values import ShortRecord, WrongRecordError
 
 SOURCE = "/records"
 """The source of records that name none."""
@@ -50,104 +51,6 @@ class Parsed:
     skipped: str | None = None
 
 
-class _WrongError(ValueError):
-    """What is wrong with a record, without its place."""
-
-
-@dataclass(slots=True)
-class _Record:
-    """One record with its keys in one spelling."""
-
-    type: str
-    values: dict[str, object]
-    extra: dict[str, Scalar] = field(default_factory=dict)
-
-    def raw(self, name: str) -> object:
-        """The value of the first spelling that has one."""
-        names = FIELDS[self.type].get(name, ())
-        return next((self.values[n] for n in names if self.values.get(n) not in (None, "")), None)
-
-    def text(self, name: str, *, required: str | None = None) -> str | None:
-        value = self.raw(name)
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        if isinstance(value, Mapping):
-            value = value.get("id") or value.get("name")
-        if value is None:
-            if required is not None:
-                raise _WrongError(f"{name} is missing{required}")
-            return None
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise _WrongError(f"{self._spelled(name)} has to be one text")
-        found = str(value).strip()
-        if not found or len(found) > 2048 or not found.isprintable():
-            raise _WrongError(f"{self._spelled(name)} has to be printable text of at most 2048 characters")
-        return found
-
-    def must(self, name: str, advice: str = "") -> str:
-        return self.text(name, required=advice) or ""
-
-    def time(self, name: str) -> datetime | None:
-        value = self.raw(name)
-        if value is None:
-            return None
-        if not isinstance(value, str):
-            raise _WrongError(
-                f"{self._spelled(name)}: write times as text with an offset, such as 2026-11-21T10:00:00Z"
-            )
-        try:
-            return parse_timestamp(value.strip())
-        except (ValueError, OverflowError) as error:
-            raise _WrongError(f"{self._spelled(name)}: {error}") from error
-
-    def flag(self, name: str) -> bool:
-        value = self.raw(name)
-        if value in (None, True, False):
-            return value is True
-        if isinstance(value, str) and value.strip().lower() in ("true", "false", "yes", "no"):
-            return value.strip().lower() in ("true", "yes")
-        raise _WrongError(f"{self._spelled(name)} has to be true or false")
-
-    def status(self, known: Mapping[str, str], missing: str) -> str:
-        text = self.text("status")
-        if text is None:
-            return missing
-        found = known.get(snake(text))
-        if found is None:
-            raise _WrongError(f"{self._spelled('status')} {text!r} is not known; known are {', '.join(sorted(known))}")
-        return found
-
-    def commits(self) -> tuple[Commit, ...]:
-        """The list of commits; a time beside the list is that of its only one."""
-        try:
-            found = parse_commits(self.raw("commits"))
-        except ValueError as error:
-            raise _WrongError(str(error)) from error
-        beside = self.time("committed_at")
-        if beside is None or self.raw("commit") is not None or not found:
-            return found
-        if len(found) > 1:
-            raise _WrongError(f"{self._spelled('committed_at')} is the time of one commit; give each of them its own")
-        return (found[0] if found[0].at is not None else replace(found[0], at=beside),)
-
-    def head(self) -> Commit | None:
-        """The one commit that the record names by itself."""
-        value = self.raw("commit")
-        if value is None:
-            return None
-        said = {"message": self.raw("message")} if self.raw("message") is not None else {}
-        item = {**value, **said} if isinstance(value, Mapping) else {"sha": value, **said}
-        if not isinstance(value, Mapping) and (at := self.time("committed_at")) is not None:
-            item["at"] = format_timestamp(at)
-        try:
-            return parse_commit(item)
-        except ValueError as error:
-            raise _WrongError(str(error).replace("commits[0]", self._spelled("commit"))) from error
-
-    def _spelled(self, name: str) -> str:
-        return next((n for n in FIELDS[self.type].get(name, ()) if self.values.get(n) not in (None, "")), name)
-
-
 def is_short(payload: object) -> bool:
     """Whether this names one of the types of short records."""
     return isinstance(payload, Mapping) and _type(payload) is not None
@@ -168,7 +71,7 @@ def parse_short(payload: Mapping[str, Any], where: str | None = None, defaults: 
     try:
         record = _read(kind, payload, defaults or Defaults())
         return _PARSERS[kind](record)
-    except _WrongError as error:
+    except WrongRecordError as error:
         raise ConfigError(
             f"not a valid {kind} record: {error}",
             where=where,
@@ -176,23 +79,23 @@ def parse_short(payload: Mapping[str, Any], where: str | None = None, defaults: 
         ) from error
 
 
-def _read(kind: str, payload: Mapping[str, Any], defaults: Defaults) -> _Record:
+def _read(kind: str, payload: Mapping[str, Any], defaults: Defaults) -> ShortRecord:
     values: dict[str, object] = {}
     for key, value in payload.items():
         name = snake(str(key))
         if name in values and values[name] != value and value not in (None, ""):
-            raise _WrongError(f"{key} is there twice, in two spellings with two values")
+            raise WrongRecordError(f"{key} is there twice, in two spellings with two values")
         values[name] = value if value not in (None, "") else values.get(name)
     known = {spelling for names in FIELDS[kind].values() for spelling in names} | set(TYPE_NAMES)
-    record = _Record(type=kind, values=values)
+    record = ShortRecord(type=kind, values=values)
     more = record.raw("data")
     if more is not None and not isinstance(more, Mapping):
-        raise _WrongError("data has to be an object")
+        raise WrongRecordError("data has to be an object")
     rest = {**(more or {}), **{name: value for name, value in values.items() if name not in known}}
     for name, value in rest.items():
         near = difflib.get_close_matches(name, known, n=1, cutoff=_NEAR) if name in values else []
         if near and name not in known:
-            raise _WrongError(f"the key {name!r} is not known; {near[0]!r} is")
+            raise WrongRecordError(f"the key {name!r} is not known; {near[0]!r} is")
         if isinstance(value, str | bool | int | float) and len(record.extra) < 48:
             record.extra[str(name)[:200]] = value if not isinstance(value, str) else value[:2048]
     for name in ("service", "environment"):
@@ -202,7 +105,7 @@ def _read(kind: str, payload: Mapping[str, Any], defaults: Defaults) -> _Record:
     return record
 
 
-def _event(record: _Record, kind: Kind, at: datetime, **fields: Any) -> DeliveryEvent:
+def _event(record: ShortRecord, kind: Kind, at: datetime, **fields: Any) -> DeliveryEvent:
     """An event whose id follows from all that it says."""
     source = record.text("source") or SOURCE
     data: dict[str, Scalar] = {**record.extra, **{k: v for k, v in fields.pop("data", {}).items() if v is not None}}
@@ -214,7 +117,7 @@ def _event(record: _Record, kind: Kind, at: datetime, **fields: Any) -> Delivery
     return DeliveryEvent(kind=kind, source=source, id=name, occurred_at=at, data=MappingProxyType(data), **fields)
 
 
-def _deployment(record: _Record) -> Parsed:
+def _deployment(record: ShortRecord) -> Parsed:
     name, service = record.must("id"), record.must("service", "; --service gives one for all")
     environment = record.must("environment", "; --environment gives one for all")
     status = record.status(DEPLOYMENT_STATUS, "success")
@@ -222,7 +125,7 @@ def _deployment(record: _Record) -> Parsed:
         return Parsed(events=(), skipped="a deployment that has not ended")
     at, back = record.time("at"), record.time("rolled_back_at")
     if at is None and back is None:
-        raise _WrongError("the time is missing; write deployed_at (or finished_at) with an offset")
+        raise WrongRecordError("the time is missing; write deployed_at (or finished_at) with an offset")
     commits, head = _listed(record)
     shared: dict[str, Any] = {
         "subject": name,
@@ -250,7 +153,7 @@ def _deployment(record: _Record) -> Parsed:
     return Parsed(events=tuple(found))
 
 
-def _deployment_data(record: _Record) -> dict[str, Scalar]:
+def _deployment_data(record: ShortRecord) -> dict[str, Scalar]:
     unplanned = record.flag("unplanned") or (record.raw("planned") is not None and not record.flag("planned"))
     fixes, failed_at, started = record.text("fixes"), record.time("failed_at"), record.values.get("started_at")
     found: dict[str, Scalar] = {
@@ -265,7 +168,7 @@ def _deployment_data(record: _Record) -> dict[str, Scalar]:
     }
 
 
-def _listed(record: _Record) -> tuple[tuple[Commit, ...], Commit | None]:
+def _listed(record: ShortRecord) -> tuple[tuple[Commit, ...], Commit | None]:
     """The commits that are listed, and the one that was deployed: the one named so, else the newest of the list."""
     commits = (*record.commits(), *_commits_among_changes(record))
     head = record.head()
@@ -279,17 +182,17 @@ def _listed(record: _Record) -> tuple[tuple[Commit, ...], Commit | None]:
     return commits, head
 
 
-def _commits_among_changes(record: _Record) -> tuple[Commit, ...]:
+def _commits_among_changes(record: ShortRecord) -> tuple[Commit, ...]:
     """`changes` may list commits as objects: those that have a sha."""
     items = record.raw("changes")
     found = [i for i in items if isinstance(i, Mapping) and "sha" in i] if isinstance(items, list) else []
     try:
         return parse_commits(found)
     except ValueError as error:
-        raise _WrongError(str(error).replace("commits[", "changes[")) from error
+        raise WrongRecordError(str(error).replace("commits[", "changes[")) from error
 
 
-def _changes(record: _Record) -> list[str]:
+def _changes(record: ShortRecord) -> list[str]:
     items = record.raw("changes")
     found = []
     for item in items if isinstance(items, list) else [] if items is None else [items]:
@@ -297,12 +200,12 @@ def _changes(record: _Record) -> list[str]:
         if isinstance(item, Mapping) and "sha" in item:
             continue
         if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
-            raise _WrongError("changes is a list of ids, or of objects with an id")
+            raise WrongRecordError("changes is a list of ids, or of objects with an id")
         found.append(str(name).strip())
     return list(dict.fromkeys(found))
 
 
-def _rollback(record: _Record) -> Parsed:
+def _rollback(record: ShortRecord) -> Parsed:
     name, service = record.must("id"), record.must("service", "; --service gives one for all")
     environment = record.must("environment", "; --environment gives one for all")
     status = record.status(DEPLOYMENT_STATUS, "success")
@@ -310,7 +213,7 @@ def _rollback(record: _Record) -> Parsed:
         return Parsed(events=(), skipped="a rollback that has not ended")
     at = record.time("at")
     if at is None:
-        raise _WrongError("the time is missing; write rolled_back_at (or at) with an offset")
+        raise WrongRecordError("the time is missing; write rolled_back_at (or at) with an offset")
     head, failed_at, turned = record.head(), record.time("failed_at"), record.text("deployment")
     outcome = {"failure": "error", "rolled_back": "success"}.get(status, status)
     return Parsed(
@@ -331,11 +234,11 @@ def _rollback(record: _Record) -> Parsed:
     )
 
 
-def _change(record: _Record) -> Parsed:
+def _change(record: ShortRecord) -> Parsed:
     commits, head = record.commits(), record.head()
     name = record.text("id") or (head.sha if head else None)
     if name is None:
-        raise _WrongError("id is missing")
+        raise WrongRecordError("id is missing")
     merged, other = record.time("merged_at"), record.time("at")
     committed = record.time("committed_at")
     status = record.status(CHANGE_STATUS, "merged")
@@ -352,7 +255,7 @@ def _change(record: _Record) -> Parsed:
     times = [commit.at for commit in commits if commit.at is not None]
     at = merged or other or committed or max(times, default=None)
     if at is None:
-        raise _WrongError("the time is missing; write merged_at with an offset")
+        raise WrongRecordError("the time is missing; write merged_at with an offset")
     kind = Kind.CHANGE_MERGED if status == "merged" else Kind.CHANGE_CREATED
     events = tuple(
         _event(
@@ -371,35 +274,35 @@ def _change(record: _Record) -> Parsed:
     return Parsed(events=events)
 
 
-def _with_paths(head: Commit, record: _Record) -> Commit:
+def _with_paths(head: Commit, record: ShortRecord) -> Commit:
     paths = record.raw("paths") or ()
     if not isinstance(paths, list | tuple) or not all(isinstance(path, str) for path in paths):
-        raise _WrongError("paths is a list of texts")
+        raise WrongRecordError("paths is a list of texts")
     return replace(head, paths=tuple(paths))
 
 
-def _services(record: _Record) -> Sequence[str | None]:
+def _services(record: ShortRecord) -> Sequence[str | None]:
     several = record.raw("services")
     if several is None:
         return (record.text("service"),)
     if not isinstance(several, list) or not all(isinstance(name, str) and name.strip() for name in several):
-        raise _WrongError("services is a list of names")
+        raise WrongRecordError("services is a list of names")
     return [name.strip() for name in several] or (None,)
 
 
-def _incident(record: _Record) -> Parsed:
+def _incident(record: ShortRecord) -> Parsed:
     name = record.must("id")
     status = record.status(INCIDENT_STATUS, "")
     began, moment, ended = record.time("started_at"), record.time("at"), record.time("resolved_at")
     if status == "resolved" and ended is None:
         if began is not None:
-            raise _WrongError("the status says it is over, but resolved_at is missing")
+            raise WrongRecordError("the status says it is over, but resolved_at is missing")
         ended, moment = moment, None  # a record of the resolution alone
     if status == "open" and ended is not None:
-        raise _WrongError("the status says it is open, but there is a time at which it was resolved")
+        raise WrongRecordError("the status says it is open, but there is a time at which it was resolved")
     began = began or moment
     if began is None and ended is None:
-        raise _WrongError("the time is missing; write started_at with an offset")
+        raise WrongRecordError("the time is missing; write started_at with an offset")
     head = record.head()
     shared: dict[str, Any] = {
         "subject": name,
