@@ -55,6 +55,7 @@ _ALLOW = _options(
     click.option("--allow-overlap", is_flag=True, help="Share a folder with another bundle."),
 )
 _OLDER = click.option("--refuse-older", is_flag=True, help="Refuse a commit that is older than the one in force.")
+_ZIP = click.option("--zip", "as_zip", is_flag=True, help="Deliver one file PROJECT.zip, which changes in one step.")
 _SETTLE = click.option(
     "--settle",
     "settle_s",
@@ -78,11 +79,14 @@ def dags() -> None:
 @_WHERE
 @_ALLOW
 @_OLDER
+@_ZIP
 @_CODE
 @click.pass_obj
-def plan(app: App, /, *, source: str | None, ref: str, detailed_exitcode: bool, output: str, **where: Any) -> int:
+def plan(
+    app: App, /, *, source: str | None, ref: str, as_zip: bool, detailed_exitcode: bool, output: str, **where: Any
+) -> int:
     """Show what a push would change."""
-    with _from_commit(app, ref) as loader:
+    with _from_commit(app, ref, as_zip=as_zip) as loader:
         return _deliver(app, loader, source, where, output, dry_run=True, detailed=detailed_exitcode, yes=True)
 
 
@@ -91,6 +95,7 @@ def plan(app: App, /, *, source: str | None, ref: str, detailed_exitcode: bool, 
 @_WHERE
 @_ALLOW
 @_OLDER
+@_ZIP
 @_SETTLE
 @_ACT
 @_CODE
@@ -101,6 +106,7 @@ def push(
     *,
     source: str | None,
     ref: str,
+    as_zip: bool,
     dry_run: bool,
     yes: bool,
     detailed_exitcode: bool,
@@ -108,7 +114,7 @@ def push(
     **where: Any,
 ) -> int:
     """Deliver the tree of a commit and put it in force."""
-    with _from_commit(app, ref) as loader:
+    with _from_commit(app, ref, as_zip=as_zip) as loader:
         return _deliver(app, loader, source, where, output, dry_run=dry_run, detailed=detailed_exitcode, yes=yes)
 
 
@@ -180,10 +186,11 @@ def drift(app: App, /, *, detailed_exitcode: bool, output: str, **where: Any) ->
 
 
 @contextmanager
-def _from_commit(app: App, ref: str) -> Iterator[Callable[[Destination, Bundle], Loader]]:
+def _from_commit(app: App, ref: str, *, as_zip: bool) -> Iterator[Callable[[Destination, Bundle], Loader]]:
     """A maker of loaders that read the commit from the repository of headgate.yaml, or the working directory's."""
     from cicd.dags.gitblobs import GitBlobs
     from cicd.dags.sources import from_git
+    from cicd.dags.zipped import zipped
     from headgate.git import Git
 
     opened: list[GitBlobs] = []
@@ -192,7 +199,8 @@ def _from_commit(app: App, ref: str) -> Iterator[Callable[[Destination, Bundle],
         git = Git(path=app.root if destination.configured else Path.cwd())
         blobs = GitBlobs(git)
         opened.append(blobs)
-        return from_git(git, blobs, destination.selection(ref), prefix=bundle.target.prefix)
+        load = from_git(git, blobs, destination.selection(ref), prefix=bundle.target.prefix)
+        return zipped(load, f"{bundle.project}.zip") if as_zip or destination.zip else load
 
     try:
         yield loader

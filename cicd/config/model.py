@@ -180,6 +180,8 @@ class DagsConfig(Section):
     """Globs, relative to `source`, of what is delivered."""
     exclude: tuple[str, ...] = ("**/__pycache__/**", "**/*.pyc")
     """Globs of what is left out; wins over `include`."""
+    zip: bool = False
+    """Deliver the tree as one file `<project>.zip`: releases change in one step, DAG files must lie at the root."""
     targets: dict[Name, DagTargetConfig]
     """Targets by environment name."""
 

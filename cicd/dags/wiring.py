@@ -40,6 +40,7 @@ class Destination:
     timeout_s: float
     settle_s: float
     refuse_older: bool
+    zip: bool
 
     def selection(self, ref: str) -> Selection:
         return Selection(source=self.source, ref=ref, include=self.include, exclude=self.exclude)
@@ -93,6 +94,7 @@ def _configured(config: DagsConfig, name: str) -> Destination:
         timeout_s=target.timeout_s,
         settle_s=target.settle_s,
         refuse_older=target.refuse_older,
+        zip=config.zip,
     )
 
 
