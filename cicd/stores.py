@@ -12,7 +12,7 @@ import click
 from cicd.cli.context import App
 
 if TYPE_CHECKING:
-    from observability.store import SqliteEventStore
+    from observability.store import SqlEventStore
 
 
 def store_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -25,7 +25,7 @@ def store_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     )
 
 
-def open_for(app: App, store_url: str | None, *, create: bool) -> SqliteEventStore:
+def open_for(app: App, store_url: str | None, *, create: bool) -> SqlEventStore:
     """The store of a command. With `create=False` one that does not exist is a `ConfigError`."""
     from observability.store import open_store
 

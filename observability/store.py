@@ -23,7 +23,7 @@ from observability.events import DeliveryEvent, Kind
 from observability.rows import Recorded, Row, from_row, to_event, to_rows
 from observability.schema import events, to_microseconds
 
-__all__ = ["ALL", "EventStore", "Recorded", "Selection", "SqlEventStore", "SqliteEventStore", "open_store"]
+__all__ = ["ALL", "EventStore", "Recorded", "Selection", "SqlEventStore", "open_store"]
 
 _BATCH = 2000
 
@@ -171,9 +171,6 @@ class SqlEventStore:
     def last_sequence(self) -> int:
         with self.database.reading() as connection:
             return _last(connection)
-
-
-SqliteEventStore = SqlEventStore  # the name from when there was one database
 
 
 def _last(connection: Connection) -> int:

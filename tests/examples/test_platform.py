@@ -116,6 +116,7 @@ def test_the_configuration_names_only_what_exists(built: Path, config: Config) -
     for path in (*config.gates.unit.paths, config.gates.dags.path, config.dags.source):
         assert (built / path).is_dir(), path
     for check in config.gates.quality:
+        assert check.suite is not None
         assert (built / check.suite).is_file()
         assert (built / check.data).is_file()
 

@@ -14,12 +14,12 @@ from sqlalchemy.pool import NullPool
 from headgate.errors import ConfigError, LockHeldError
 from observability import schema
 from observability.events import Kind
-from observability.store import SqliteEventStore, open_store
+from observability.store import SqlEventStore, open_store
 from tests.testing.delivery import deployed, event
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> SqliteEventStore:
+def store(tmp_path: Path) -> SqlEventStore:
     return open_store("sqlite:///log/events.db", root=tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_files_that_are_no_log(tmp_path: Path) -> None:
         open_store("sqlite:///text.db/events.db", root=tmp_path)
 
 
-def test_a_log_of_a_newer_headgate_is_left_alone(store: SqliteEventStore, tmp_path: Path) -> None:
+def test_a_log_of_a_newer_headgate_is_left_alone(store: SqlEventStore, tmp_path: Path) -> None:
     raw = sqlite3.connect(store.where)
     raw.execute("INSERT INTO headgate_schema VALUES (99, 0)")
     raw.commit()
@@ -83,7 +83,7 @@ def test_a_log_of_a_newer_headgate_is_left_alone(store: SqliteEventStore, tmp_pa
         open_store("sqlite:///log/events.db", root=tmp_path)
 
 
-def test_an_event_of_a_newer_headgate_is_named(store: SqliteEventStore) -> None:
+def test_an_event_of_a_newer_headgate_is_named(store: SqlEventStore) -> None:
     store.append([deployed("1 09:00")])
     raw = sqlite3.connect(store.where)
     raw.execute("UPDATE events SET kind = 'moon.landed'")
@@ -93,7 +93,7 @@ def test_an_event_of_a_newer_headgate_is_named(store: SqliteEventStore) -> None:
         list(store.read())
 
 
-def test_a_lock_that_stays_is_told_apart(store: SqliteEventStore, tmp_path: Path) -> None:
+def test_a_lock_that_stays_is_told_apart(store: SqlEventStore, tmp_path: Path) -> None:
     impatient = open_store("sqlite:///log/events.db", root=tmp_path, busy_timeout_s=0.05)
     holder = sqlite3.connect(store.where, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -105,7 +105,7 @@ def test_a_lock_that_stays_is_told_apart(store: SqliteEventStore, tmp_path: Path
         holder.close()
 
 
-def test_data_is_stored_as_sorted_json(store: SqliteEventStore) -> None:
+def test_data_is_stored_as_sorted_json(store: SqlEventStore) -> None:
     store.append([event(Kind.CHANGE_MERGED, "1 09:00", data={"b": 1, "a": "x"})])
     raw = sqlite3.connect(store.where)
     (text,) = raw.execute("SELECT data FROM events").fetchone()

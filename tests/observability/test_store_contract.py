@@ -20,6 +20,7 @@ from observability.dora import Period, evaluate_dora
 from observability.dora_report import to_data
 from observability.events import DeliveryEvent, Kind
 from observability.identity import natural_key
+from observability.projection import Projection
 from observability.store import Selection, SqlEventStore, open_store
 from tests.observability.test_dora_properties import PERIOD, histories
 from tests.testing.delivery import DAY0, at, deployed, event, incident, rolled_back
@@ -219,6 +220,7 @@ WRITER = """
 import sys
 from datetime import UTC, datetime
 from observability.events import DeliveryEvent, Kind
+from observability.projection import Projection
 from observability.store import open_store
 
 url, me = sys.argv[1:]
@@ -226,11 +228,16 @@ new, sequence = 0, 0
 for number in range(40):
     store = open_store(url, busy_timeout_s=60)
     moment = datetime(2026, 11, 2, tzinfo=UTC)
-    own = DeliveryEvent(kind=Kind.PIPELINE_FINISHED, source=me, id=str(number), occurred_at=moment, subject=me)
+    own = DeliveryEvent(
+        kind=Kind.SERVICE_UPGRADED, source=me, id=str(number), occurred_at=moment, subject=me, service=me, environment="prod",
+        commit=f"{me}-{number}" if number % 9 else "shared",
+    )
     shared = DeliveryEvent(kind=Kind.PIPELINE_FINISHED, source="all", id=str(number), occurred_at=moment, subject="all")
     new += store.append([own, shared])
     assert store.last_sequence() > sequence
     sequence = store.last_sequence()
+    if number % 10 == 0:
+        Projection(store.database).refresh()
 print(new)
 """
 
@@ -252,6 +259,10 @@ def test_many_processes_create_and_write_one_log(url: str) -> None:
     found = list(open_store(url, create=False).read())
     assert len(found) == sum(counts) == 5 * 40
     assert len({(e.source, e.id) for e in found}) == 5 * 40
+    period = Period(start=DAY0 - timedelta(days=1), end=DAY0 + timedelta(days=1))
+    kept = Projection(open_store(url).database).report(period)
+    assert len(kept.services) == 4
+    assert kept == evaluate_dora(found, period)
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -18,7 +18,7 @@ from headgate.secrets import Secret
 from observability.cdevents import to_cdevent, to_cloudevent
 from observability.dashboard import create_app
 from observability.dashboard.collector import MAX_BODY
-from observability.store import SqliteEventStore, open_store
+from observability.store import SqlEventStore, open_store
 from tests.observability.dashboard.test_pages import STORY, check
 from tests.testing.delivery import at, deployed
 from tests.testing.stepped_clock import SteppedClock
@@ -30,7 +30,7 @@ EVENT = deployed("5 09:00", "c9", release="r9")
 class Site:
     """Requests to an application on a store."""
 
-    def __init__(self, store: SqliteEventStore, *, token: str | None = TOKEN) -> None:
+    def __init__(self, store: SqlEventStore, *, token: str | None = TOKEN) -> None:
         self.store = store
         secret = Secret(token) if token else None
         self._app = create_app(store, clock=SteppedClock(at("7 00:00")), collector_token=secret, title="shop")
@@ -177,7 +177,7 @@ def test_a_get_of_the_collector_is_405(site: Site) -> None:
     assert site.get("/events").status_code == 405
 
 
-class _LockedStore(SqliteEventStore):
+class _LockedStore(SqlEventStore):
     """Nobody gets in."""
 
     def append(self, batch: Any) -> int:
@@ -188,7 +188,7 @@ class _LockedStore(SqliteEventStore):
 
 
 def test_a_store_that_cannot_be_used_is_503_and_asks_to_retry(site: Site) -> None:
-    locked = Site(_LockedStore(site.store._engine, where="x", clock=SteppedClock(at("7 00:00"))))
+    locked = Site(_LockedStore(site.store.database, clock=SteppedClock(at("7 00:00"))))
     answer = locked.post(json.dumps(to_cdevent(EVENT)).encode())
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
     assert "secret" not in answer.text
