@@ -155,9 +155,8 @@ def read(options: argparse.Namespace) -> Result:
 
 
 def report(options: argparse.Namespace) -> Result:
-    from observability.projection import Projection
-
     from observability.dora import Period
+    from observability.projection import Projection
 
     start, end = _period()
     store = open_store(options.store, create=False)
