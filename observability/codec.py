@@ -40,7 +40,7 @@ def _of_tuple(inner: Pair | None) -> Pair:
     if inner is None:
         return list, tuple
     encode, decode = inner
-    return (lambda items: [encode(item) for item in items]), (lambda items: tuple(map(decode, items)))
+    return (lambda items: [encode(item) for item in items]), (lambda items: tuple(map(decode, items)) if items else ())
 
 
 def _of_dataclass(kind: Any) -> Pair:

@@ -34,7 +34,7 @@ _SCAN = 10_000
 _TURN = 20
 _NOBODY = ""  # the name under which everything that cannot be judged alone is kept
 _SHARED = 0  # owner of a key that does not belong to one service
-_BUCKET_US = 30 * 86_400_000_000
+_BUCKET_US = 7 * 86_400_000_000  # small, as a report reads whole buckets at both ends of its period
 _FIRST = -(10**9)  # the bucket that holds a target's first deployment
 _IGNORED = (Kind.PIPELINE_FINISHED.value, Kind.GATE_FINISHED.value)  # they matter for the times of commits alone
 

@@ -34,6 +34,7 @@ from observability.store import SqlEventStore, open_store
 BATCH = 10_000
 DAYS = 90
 UPDATES = 15
+REPEATS = 3
 INGEST_SHARE, REPORT_RATIO, UPDATE_MS, PEAK_MB = 1 / 3, 3.0, 50.0, 600.0
 
 Result = dict[str, float]
@@ -133,11 +134,19 @@ def select(options: argparse.Namespace) -> Result:
         raw_ = psycopg.connect(options.store)
         cursor = raw_.cursor("reading")
         cursor.itersize = 2000
-    started = time.perf_counter()
-    count = sum(1 for _ in cursor.execute(query))
-    spent = time.perf_counter() - started
+    best, count = best_of(lambda: sum(1 for _ in cursor.execute(query)))
     raw_.close()
-    return {"seconds": spent, "rows": count}
+    return {"seconds": best, "rows": count}
+
+
+def best_of(work: Callable[[], int]) -> tuple[float, int]:
+    """The shortest of a few runs: what else the machine does only ever adds. And the result."""
+    times, result = [], 0
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        result = work()
+        times.append(time.perf_counter() - started)
+    return min(times), result
 
 
 def _period() -> tuple[Any, Any]:
@@ -159,14 +168,10 @@ def report(options: argparse.Namespace) -> Result:
     from observability.projection import Projection
 
     start, end = _period()
-    store = open_store(options.store, create=False)
-    started = time.perf_counter()
-    found = 0
-    deployments = 0
-    for one in Projection(store.database).reports(Period(start=start, end=end)):
-        found += 1
-        deployments += one.deployment_frequency.n
-    return {"seconds": time.perf_counter() - started, "rows": deployments, "services": found}
+    kept = Projection(open_store(options.store, create=False).database)
+    period = Period(start=start, end=end)
+    best, deployments = best_of(lambda: sum(one.deployment_frequency.n for one in kept.reports(period)))
+    return {"seconds": best, "rows": deployments}
 
 
 def rebuild(options: argparse.Namespace) -> Result:
