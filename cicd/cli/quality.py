@@ -98,6 +98,12 @@ def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Least severity whose failure makes exit code 1.",
 )
 @click.option("--reveal", multiple=True, metavar="COLUMN", help="Show failing values of COLUMN in the table unmasked.")
+@click.option(
+    "--quarantine",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Set failing rows aside in FOLDER/<suite>.parquet, masked but for --reveal.",
+)
 @click.option("--junit", type=_FILE, help="Write the verdict as JUnit XML.")
 @click.option("--full", is_flag=True, help="List the checks that passed in the table, too.")
 @output_option()
@@ -107,6 +113,7 @@ def run(
     allow_empty: bool,
     fail_on: str,
     reveal: tuple[str, ...],
+    quarantine: Path | None,
     junit: Path | None,
     full: bool,
     output: str,
@@ -125,14 +132,17 @@ def run(
     from gates.verdict import Severity
     from headgate.interrupts import stop_signals
 
+    data = _data(source)
     with stop_signals():
         report = standalone.run(
             [standalone.read_suite(path) for path in suites],
-            _data(source),
+            data,
             result_format=parse_result_format(result_format),
             policy=standalone.Policy(allow_empty=allow_empty, fail_on=Severity(fail_on), reveal=reveal),
             parameters=_parameters(parameter),
         )
+        if quarantine is not None:
+            _set_aside(report, data, quarantine, reveal)
     _show(report, output, full=full, allow_empty=allow_empty)
     if junit:
         _write_junit(report, junit)
@@ -227,6 +237,17 @@ def _parameters(given: tuple[str, ...]) -> dict[str, Any]:
         except ValueError:
             known[name] = text
     return known
+
+
+def _set_aside(report: Report, data: Data, folder: Path, reveal: tuple[str, ...]) -> None:
+    """Failing rows as Parquet; what became of those of each suite is said on stderr."""
+    from gates.quality.quarantine import quarantine
+
+    for entry in quarantine(report.findings, data.data, folder, table=data.table, reveal=reveal, limits=data.limits):
+        if entry.path is not None:
+            say(f"{entry.suite}: {entry.rows} failing rows set aside in {entry.path}")
+        for name, reason in entry.left_out:
+            say(f"{entry.suite}: rows of {name} are not set aside: {reason}")
 
 
 def _show(report: Report, output: str, *, full: bool, allow_empty: bool) -> None:

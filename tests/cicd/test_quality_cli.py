@@ -209,6 +209,18 @@ def test_junit(capsys: pytest.CaptureFixture[str]) -> None:
     assert "the report cannot be written" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("folder")
+def test_failing_rows_are_set_aside(capsys: pytest.CaptureFixture[str]) -> None:
+    mean = {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "amount", "max_value": 1}}
+    assert run(suite("s", POSITIVE, UNIQUE, mean), "--quarantine", "aside", "--reveal", "id") == ExitCode.FAIL
+    said = capsys.readouterr().err
+    assert f"s: 1 failing rows set aside in {Path('aside', 's.parquet')}" in said
+    assert "rows of expect_column_mean_to_be_between(amount) are not set aside: it is about the table" in said
+    with duckdb.connect() as connection:
+        rows = connection.execute("SELECT id, amount, headgate_row, headgate_failed FROM 'aside/s.parquet'").fetchall()
+    assert rows == [(17, "*****", 17, ["expect_column_values_to_be_between(amount)"])]
+
+
 # -- explain -----------------------------------------------------------------------------------------------------------
 
 
