@@ -45,14 +45,11 @@ def store_steps(url: str, root: Path, clock: Clock, timeout_s: float) -> Iterato
     """The event store can be opened, and written to: the write lock is taken and given back, nothing is stored."""
 
     def writable() -> str:
-        from observability.sqlite import connect, mapped, open_engine
+        from observability.store import open_store
 
-        engine, where = open_engine(url, root=root, create=True, clock=clock, timeout_s=timeout_s)
-        try:
-            with mapped(where), connect(engine, write=True):
-                return f"{where} can be written"
-        finally:
-            engine.dispose()
+        store = open_store(url, root=root, create=True, clock=clock, busy_timeout_s=timeout_s)
+        with store.database.writing():
+            return f"{store.where} can be written"
 
     yield Step(name="writable", ask=writable)
 

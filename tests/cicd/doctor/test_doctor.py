@@ -25,6 +25,7 @@ from deployments.argocd.sansio import AppRef
 from headgate.clock import SystemClock
 from headgate.exit_codes import ExitCode
 from headgate.http import HttpClient
+from tests.testing.postgres import Postgres
 from tests.testing.repositories import commit_files, new_repository
 from tests.testing.shop import GITOPS, PLATFORM
 
@@ -217,6 +218,19 @@ def test_each_wrong_setting_is_named_and_told_what_to_do(
     assert wrong[leaf]["next_step"]
     assert says in wrong[leaf]["next_step"]
     assert code == (ExitCode.UNDECIDED if outcome == "ERROR" else ExitCode.FAIL)
+
+
+def test_an_event_store_on_a_server(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, postgres: Postgres
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with postgres.database() as name:
+        for url, outcome in ((postgres.url(name), "PASS"), (postgres.url("nosuch"), "FAIL")):
+            Path("headgate.yaml").write_text(
+                yaml.safe_dump({"version": 1, "project": "p", "observability": {"store": url}})
+            )
+            _, leaves = ask(tmp_path, capsys)
+            assert leaves["event store: writable"]["outcome"] == outcome, leaves
 
 
 @pytest.mark.usefixtures("access")
