@@ -244,15 +244,23 @@ def _uploaded(bucket: GcsBucket, call: _Call) -> Answer:
 
 def _split(body: bytes, content_type: str) -> tuple[dict[str, Any], bytes, str]:
     """Metadata, media and the media's type of a multipart/related body."""
-    match = re.search(r'boundary="?([^";]+)"?', content_type)
+    match = re.search(r"""boundary=["']?([^"';]+)""", content_type)  # gcloud quotes it with apostrophes
     parts = body.split(b"--" + match[1].encode()) if match else []
     if len(parts) != 4:
         raise GcsError(400, "badContent", "A multipart upload needs a metadata part and a media part.")
     _, metadata, media, _ = parts
-    head, _, data = media.partition(b"\r\n\r\n")
+    head, data = _headers_and_rest(media)
     media_type = re.search(rb"content-type:\s*([^\r\n]+)", head, re.IGNORECASE)
-    fields = _json(metadata.partition(b"\r\n\r\n")[2])
-    return fields, data.removesuffix(b"\r\n"), media_type[1].decode() if media_type else "application/octet-stream"
+    end = b"\r\n" if data.endswith(b"\r\n") and b"\r\n" in head else b"\n"
+    fields = _json(_headers_and_rest(metadata)[1])
+    return fields, data.removesuffix(end), media_type[1].decode() if media_type else "application/octet-stream"
+
+
+def _headers_and_rest(part: bytes) -> tuple[bytes, bytes]:
+    """A part divided at its empty line; gcloud ends lines with a line feed only."""
+    text = part.removeprefix(b"\r\n").removeprefix(b"\n")
+    empty = re.search(rb"\r?\n\r?\n", text)
+    return (text[: empty.start()] + text[empty.start() : empty.end()], text[empty.end() :]) if empty else (text, b"")
 
 
 def _json(data: bytes) -> dict[str, Any]:

@@ -187,7 +187,12 @@ def test_report(run: Run) -> None:
     _import(run, [to_record(event) for event in STORY])
     window = ("--from", "2026-11-02", "--to", "2026-11-09")
     report = run.json("dora", "report", *window, *STORE)
-    assert report["period"] == {"from": "2026-11-02T00:00:00Z", "to": "2026-11-09T00:00:00Z", "days": 7.0, "time_zone": "UTC"}
+    assert report["period"] == {
+        "from": "2026-11-02T00:00:00Z",
+        "to": "2026-11-09T00:00:00Z",
+        "days": 7.0,
+        "time_zone": "UTC",
+    }
     (service,) = report["services"]
     metrics = service["metrics"]
     assert (service["service"], service["environment"]) == ("shop", "prod")

@@ -170,7 +170,12 @@ def test_a_failure_beside_unchanged_tables_still_fails(root: Path) -> None:
 
 def test_a_database_is_not_looked_for_on_disk(root: Path) -> None:
     runner = CannedRunner(answer())
-    settings: dict[str, Any] = {"data": "postgresql://db/shop", "table": "sales.orders", "max_bytes": 10, "memory_limit_mb": 512}
+    settings: dict[str, Any] = {
+        "data": "postgresql://db/shop",
+        "table": "sales.orders",
+        "max_bytes": 10,
+        "memory_limit_mb": 512,
+    }
     assert run(root, runner, check(**settings)).outcome is Outcome.PASS
     (job,) = runner.asked
     assert (job.files, job.data, job.table, job.max_bytes, job.memory_limit_mb) == (
