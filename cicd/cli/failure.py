@@ -16,6 +16,8 @@ EXTRAS: dict[str, str] = {
     "jenkinsapi": "jenkins",
     "kubernetes": "kubernetes",
     "google": "gcs",
+    "boto3": "s3",
+    "botocore": "s3",
     "google.cloud": "bigquery",
     "great_expectations": "quality",
     "pandas": "quality",
