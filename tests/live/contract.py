@@ -56,7 +56,7 @@ class LiveServers:
 
     name = "real servers"
     exemptions = LIVE_EXEMPTIONS
-    tempo = Tempo(stable_s=1.0, patience_s=20.0, hope_s=4.0)
+    tempo = Tempo(stable_s=1.0, patience_s=60.0, hope_s=4.0)
 
     def __init__(self, stack: Stack, folder: Path, namespace: str) -> None:
         self.clock = SystemClock()

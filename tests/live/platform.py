@@ -312,6 +312,11 @@ def _files(kinds: Kinds) -> dict[str, str | bytes]:
     files: dict[str, str | bytes] = {name: content.decode() for name, content in tree(SHOP / "gitops").items()}
     values = "prod/recommender/values.yaml"
     files[values] = str(files[values]).replace("replicas: 4", f"replicas: {kinds.replicas}")
+    colours = "prod/catalogue/templates/rollout.yaml"
+    delay = "scaleDownDelaySeconds: "
+    assert f"{delay}30" in str(files[colours])
+    # Long enough to be still there on a machine that has other work as well.
+    files[colours] = str(files[colours]).replace(f"{delay}30", f"{delay}120")
     if kinds.routed:
         rollout = "prod/recommender/templates/rollout.yaml"
         anchor = "      stableService: recommender-stable\n"
