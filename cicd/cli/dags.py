@@ -15,7 +15,7 @@ from headgate.errors import ConfigError, HeadgateError
 from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from cicd.dags.delivery import Age, Bundle, Loader
+    from cicd.dags.proposal import Age, Bundle, Loader
     from cicd.dags.wiring import Destination, Permissions
 
 _Command = Callable[..., Any]
@@ -243,7 +243,8 @@ def _deliver(
 def _one(
     app: App, destination: Destination, bundle: Bundle, load: Loader, *, dry_run: bool, yes: bool
 ) -> dict[str, Any]:
-    from cicd.dags.delivery import deliver, propose
+    from cicd.dags.delivery import deliver
+    from cicd.dags.proposal import propose
     from cicd.dags.report import counts, plan_data
 
     ask = not dry_run and not yes and sys.stdin.isatty() and is_terminal()

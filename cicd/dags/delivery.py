@@ -6,98 +6,18 @@ one, and plans from what is there.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from enum import Enum
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from cicd.dags.apply import Progress, Work, apply_changes
-from cicd.dags.archive import Archive, Content
-from cicd.dags.ledger import Books, Ledger
-from cicd.dags.lock import Lease, LockTerms
-from cicd.dags.model import Action, Change, Claims, DesiredFile, Manifest, OwnedFile, Past, Placement, StoredObject
-from cicd.dags.order import kind_of_name, place_read
-from cicd.dags.planning import WRITES, Rules, plan, recognise
-from cicd.dags.target import Target, prefix_roots
+from cicd.dags.archive import Archive
+from cicd.dags.ledger import Ledger
+from cicd.dags.lock import Lease
+from cicd.dags.model import Change, Manifest, Past
+from cicd.dags.next_release import next_claims, next_history, next_manifest, owned_files
+from cicd.dags.proposal import Age, Bundle, Loader, Proposal, propose
 from headgate.clock import Clock
-from headgate.errors import (
-    ConfigError,
-    ConflictError,
-    HeadgateError,
-    RemoteStateError,
-    TransportError,
-    UnsafeActionError,
-)
-
-_LOOKS = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
-    """One project at one target, and how it is delivered.
-
-    `keep_releases` counts past releases. `refuse_older`: an ancestor of the commit in force is refused. `settle_s`:
-    see `cicd.dags.apply.Work`.
-    """
-
-    project: str
-    target: Target
-    lock: LockTerms
-    rules: Rules = field(default_factory=Rules)
-    keep_releases: int = 10
-    allow_overlap: bool = False
-    refuse_older: bool = False
-    settle_s: float = 0.0
-
-    @property
-    def ledger(self) -> Ledger:
-        return Ledger(store=self.target.store, layout=self.target.layout(self.project))
-
-
-class Age(Enum):
-    """How a commit stands to another."""
-
-    OLDER = "older"
-    """It is an ancestor of the other."""
-    NOT_OLDER = "not older"
-    UNKNOWN = "unknown"
-    """The other is not in this clone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
-    """What is to be delivered and where it comes from. `restores` is the release that a rollback brings back.
-
-    `compare` tells how `commit` stands to another commit.
-    """
-
-    files: tuple[DesiredFile, ...]
-    content: Content
-    commit: str
-    committed_at: datetime | None
-    source: str
-    restores: str | None = None
-    compare: Callable[[str], Age] = lambda _: Age.NOT_OLDER
-
-
-Loader = Callable[[Books], Tree]
-"""Makes the tree, given the bookkeeping: hashes that are already known, releases to go back to."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """The facts and the plan made from them. `changes` is empty when the bucket already holds the tree.
-
-    `age` is how the commit stands to the one in force. `began` is what was in force at the first look.
-    """
-
-    books: Books
-    tree: Tree
-    actual: tuple[StoredObject, ...]
-    changes: tuple[Change, ...]
-    age: Age
-    began: Manifest | None
+from headgate.errors import ConflictError, HeadgateError, RemoteStateError, TransportError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,106 +35,6 @@ class Outcome:
     changes: tuple[Change, ...]
     untidy: str | None = None
     age: Age = Age.NOT_OLDER
-
-
-def propose(bundle: Bundle, load: Loader) -> Proposal:
-    """Read the bookkeeping and the bucket, and plan. Changes nothing; raises what `plan` and the loader raise."""
-    books = bundle.ledger.read()
-    began = books.manifest
-    for _ in range(_LOOKS):
-        try:
-            return _propose(bundle, load, books, began)
-        except UnsafeActionError:
-            # Bookkeeping and listing are two looks: what a run wrote between them is neither foreign nor by hand.
-            seen, books = books, bundle.ledger.read()
-            if seen == books:
-                raise
-    raise ConflictError(
-        "other deliveries keep changing the target",
-        where=bundle.ledger.layout.manifest,
-        next_step="Nothing was changed. Run the command again when they have ended.",
-    )
-
-
-def _propose(bundle: Bundle, load: Loader, books: Books, began: Manifest | None) -> Proposal:
-    tree = load(books)
-    if not tree.files:
-        raise ConfigError(
-            "no file is left to deliver",
-            where=tree.source,
-            next_step="Check source, include and exclude. An empty release would delete every DAG.",
-        )
-    age = tree.compare(books.manifest.commit) if books.manifest else Age.NOT_OLDER
-    if bundle.refuse_older:
-        _refuse_older(tree, age, books.manifest)
-    actual = observe(bundle.target, books)
-    facts = (tree.files, actual, books.manifest)
-    changes = plan(*facts, claims=books.claims, rules=bundle.rules)
-    if changes:  # the order is worth reading files for only when the plan is allowed
-        placements = _placements(bundle, tree, changes)
-        changes = plan(*facts, claims=books.claims, placements=placements, rules=bundle.rules)
-    if changes and not bundle.allow_overlap:
-        bundle.ledger.refuse_overlap()
-    return Proposal(books=books, tree=tree, actual=actual, changes=changes, age=age, began=began)
-
-
-def observe(target: Target, books: Books) -> tuple[StoredObject, ...]:
-    """Everything in the DAG folder, with hashes as far as they can be known.
-
-    What an unfinished delivery wrote where the store tells no hash is read to find out whether it did; where the store
-    tells hashes that is only what was changed by hand meanwhile.
-    """
-    actual = recognise(target.objects(), books.manifest)
-    if books.claims is None:
-        return actual
-    owned = {file.path: file.md5 for file in books.manifest.files} if books.manifest else {}
-    claimed = {path for path, _ in books.claims.objects}
-    unsure = [
-        item.path
-        for item in actual
-        if item.path in claimed
-        and (item.path, item.md5) not in books.claims.objects
-        and owned.get(item.path, "") != item.md5
-    ]
-    read = {path: hashlib.md5(data, usedforsecurity=False).hexdigest() for path, data in target.read_many(unsure)}
-    return tuple(replace(item, md5=read.get(item.path, item.md5)) for item in actual)
-
-
-def _refuse_older(tree: Tree, age: Age, manifest: Manifest | None) -> None:
-    if manifest is None or age is Age.NOT_OLDER:
-        return
-    if age is Age.UNKNOWN:
-        raise UnsafeActionError(
-            f"commit {manifest.commit[:12]}, which is in force, is not in this clone, so that nobody can tell whether"
-            f" {tree.commit[:12]} is older",
-            next_step="Fetch the history (GitLab: GIT_DEPTH: 0), or push without refuse_older.",
-        )
-    raise UnsafeActionError(
-        f"commit {tree.commit[:12]} is older than {manifest.commit[:12]}, which is in force as {manifest.release}",
-        next_step="Use `headgate dags rollback` to go back, or push without refuse_older.",
-    )
-
-
-def _placements(bundle: Bundle, tree: Tree, changes: Iterable[Change]) -> Mapping[str, Placement]:
-    """Where the changed files stand: what arrives among itself, and what goes among itself."""
-    roots = prefix_roots(bundle.target.prefix, tree.source)
-    by_path = {file.path: file for file in tree.files}
-    arriving, leaving = [], []
-    for change in changes:
-        if change.action in WRITES:
-            arriving.append(change.path)
-        elif change.action is Action.DELETE:
-            leaving.append(change.path)
-
-    def read_tree(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        return ((path, tree.content.read(by_path[path])) for path in paths)
-
-    placed = dict(place_read(arriving, read_tree, roots))
-    if len(leaving) > 1:
-        # What leaves is read from the bucket: a helper may have been delivered without the DAG that imports it, so
-        # that the recorded kind is only what it looked like then.
-        placed |= place_read(leaving, bundle.target.read_many, roots)
-    return placed
 
 
 def deliver(bundle: Bundle, load: Loader, *, clock: Clock, progress: Progress) -> Outcome:
@@ -274,8 +94,8 @@ def _carry_out(bundle: Bundle, proposal: Proposal, lease: Lease, clock: Clock, p
         untidy = _tidy(ledger, before, (), claims_generation, sweep=True)
         return replace(_unchanged(proposal, before), untidy=untidy)
     release = f"r{before.number + 1 if before else 1}-{proposal.tree.commit[:8]}"
-    claims_generation = ledger.write_claims(_claims(release, proposal), proposal.books)
-    history, dropped = _history(before, bundle.keep_releases)
+    claims_generation = ledger.write_claims(next_claims(release, proposal), proposal.books)
+    history, dropped = next_history(before, bundle.keep_releases)
     try:
         packs = _keep_contents(ledger, proposal, lease)
         work = Work(
@@ -287,7 +107,7 @@ def _carry_out(bundle: Bundle, proposal: Proposal, lease: Lease, clock: Clock, p
             settle_s=bundle.settle_s,
         )
         written = apply_changes(proposal.changes, {file.path: file for file in proposal.tree.files}, work)
-        manifest = _manifest(bundle, proposal, release, history, _owned(proposal, written, packs), clock.now())
+        manifest = next_manifest(bundle, proposal, release, history, owned_files(proposal, written, packs), clock.now())
         lease.ensure()
         ledger.put_in_force(manifest, proposal.books)
     except (TransportError, RemoteStateError) as error:
@@ -336,70 +156,3 @@ def _keep_contents(ledger: Ledger, proposal: Proposal, lease: Lease) -> dict[str
         packs |= {file.md5: pack for file in files}
         lease.ensure()
     return packs
-
-
-def _manifest(
-    bundle: Bundle,
-    proposal: Proposal,
-    release: str,
-    history: tuple[Past, ...],
-    files: tuple[OwnedFile, ...],
-    now: datetime,
-) -> Manifest:
-    before, tree = proposal.books.manifest, proposal.tree
-    return Manifest(
-        release=release,
-        number=before.number + 1 if before else 1,
-        project=bundle.project,
-        source=tree.source,
-        commit=tree.commit,
-        committed_at=tree.committed_at,
-        created_at=now,
-        previous=before.release if before else None,
-        previous_commit=before.commit if before else None,
-        restores=tree.restores,
-        files=files,
-        history=history,
-    )
-
-
-def _claims(release: str, proposal: Proposal) -> Claims:
-    """What this run means to write, and what unfinished runs before it meant to."""
-    earlier = proposal.books.claims.objects if proposal.books.claims else frozenset()
-    mine = {(change.path, change.md5) for change in proposal.changes if change.action in WRITES and change.md5}
-    return Claims(release=release, objects=earlier | mine)
-
-
-def _history(before: Manifest | None, keep: int) -> tuple[tuple[Past, ...], tuple[Past, ...]]:
-    """Past releases to keep and those to drop, newest first."""
-    if before is None:
-        return (), ()
-    newest = Past(
-        release=before.release,
-        commit=before.commit,
-        created_at=before.created_at,
-        restores=before.restores,
-        packs=tuple(sorted(before.packs)),
-    )
-    past = (newest, *before.history)
-    return past[:keep], past[keep:]
-
-
-def _owned(proposal: Proposal, written: Mapping[str, StoredObject], packs: Mapping[str, str]) -> tuple[OwnedFile, ...]:
-    there = {item.path: item.generation for item in proposal.actual}
-    there |= {path: item.generation for path, item in written.items()}
-    before = proposal.books.manifest
-    kinds = {file.path: file.kind for file in before.files} if before else {}
-    kinds |= {change.path: change.kind for change in proposal.changes if change.action is not Action.FORGET}
-    return tuple(
-        OwnedFile(
-            path=file.path,
-            size=file.size,
-            md5=file.md5,
-            blob=file.blob,
-            generation=there[file.path],
-            kind=kinds.get(file.path) or kind_of_name(file.path),
-            pack=packs[file.md5],
-        )
-        for file in proposal.tree.files
-    )

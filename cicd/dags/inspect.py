@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from cicd.dags.delivery import Bundle, observe
 from cicd.dags.documents import LockDocument, parse_lock
 from cicd.dags.drift import Drift, find_drift, foreign
 from cicd.dags.ledger import Books
+from cicd.dags.proposal import Bundle, observe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,7 @@ class S3Store:
     jittered pauses: every request is a read or carries a precondition, so a repeat cannot do harm.
 
     An ETag of 32 hexadecimal digits is taken for the content's MD5, which it is unless the bucket encrypts with KMS or
-    customer keys. There what the manifest knows about the same ETag is believed instead: see `delivery.recognise`.
+    customer keys. There what the manifest knows about the same ETag is believed instead: see `planning.recognise`.
     """
 
     def __init__(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cicd.dags.archive import Archive
-from cicd.dags.delivery import Age, Loader, Tree
 from cicd.dags.gitblobs import GitBlobs
 from cicd.dags.gittree import Selection, fetch_commit, fetch_tree
 from cicd.dags.ledger import Books, Ledger
 from cicd.dags.model import DesiredFile, Manifest
+from cicd.dags.proposal import Age, Loader, Tree
 from headgate.errors import NotFoundError
 from headgate.git import Git
 

@@ -11,10 +11,10 @@ from uuid import uuid4
 
 from cicd.config.model import DagsConfig
 from cicd.dags.alive import describe_process
-from cicd.dags.delivery import Bundle
 from cicd.dags.gittree import Selection
 from cicd.dags.lock import LockTerms
 from cicd.dags.planning import Rules
+from cicd.dags.proposal import Bundle
 from cicd.dags.target import open_target
 from headgate.clock import Clock
 from headgate.errors import ConfigError

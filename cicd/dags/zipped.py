@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from cicd.dags.archive import Content
-from cicd.dags.delivery import Loader, Tree
 from cicd.dags.ledger import Books
 from cicd.dags.model import DesiredFile, Kind
 from cicd.dags.order import place_read
+from cicd.dags.proposal import Loader, Tree
 from headgate.errors import RemoteStateError, UnsafeActionError
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import pytest
 
-from cicd.dags.delivery import Age, Bundle, Loader, Tree
 from cicd.dags.ledger import Books
 from cicd.dags.lock import LockTerms
 from cicd.dags.model import DesiredFile, StoredObject
 from cicd.dags.planning import Rules
+from cicd.dags.proposal import Age, Bundle, Loader, Tree
 from cicd.dags.store import DagStore
 from cicd.dags.target import Target
 

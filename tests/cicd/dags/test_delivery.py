@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from cicd.dags.delivery import Outcome, deliver, propose
+from cicd.dags.delivery import Outcome, deliver
 from cicd.dags.drift import find_drift
 from cicd.dags.gcs import GcsStore
 from cicd.dags.inspect import inspect
 from cicd.dags.local import LocalStore
 from cicd.dags.planning import Rules
+from cicd.dags.proposal import propose
 from cicd.dags.sources import from_release
 from cicd.dags.store import DagStore
 from cicd.sandbox.gcs import GcsSandbox
