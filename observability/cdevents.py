@@ -37,8 +37,11 @@ _TYPE_VERSIONS: dict[Kind, str] = {
     Kind.INCIDENT_DETECTED: "0.3.0",
     Kind.INCIDENT_REPORTED: "0.3.0",
     Kind.INCIDENT_RESOLVED: "0.3.0",
+    Kind.COMMITS_COMPARED: "0.1.0",
 }
-_TYPE = re.compile(r"dev\.cdevents\.(?P<kind>[a-z]+\.[a-z]+)\.0\.[0-9]+\.[0-9]+(-draft)?")
+_OWN = frozenset({Kind.COMMITS_COMPARED})
+_OWN_PREFIX = "dev.cdeventsx.headgate-"  # what the specification has tools prefix their own types with
+_TYPE = re.compile(r"dev\.(cdevents\.|cdeventsx\.headgate-)(?P<kind>[a-z]+\.[a-z]+)\.0\.[0-9]+\.[0-9]+(-draft)?")
 # The other event types of CDEvents 0.5.1: they are valid, and nothing here is computed from them.
 _UNUSED = frozenset(
     f"{subject}.{predicate}"
@@ -96,7 +99,7 @@ def to_cdevent(event: DeliveryEvent) -> dict[str, Any]:
 
 def event_type(kind: Kind) -> str:
     """The CDEvents type of a kind, `dev.cdevents.service.deployed.0.3.0`."""
-    return f"dev.cdevents.{kind.value}.{_TYPE_VERSIONS[kind]}"
+    return f"{_OWN_PREFIX if kind in _OWN else 'dev.cdevents.'}{kind.value}.{_TYPE_VERSIONS[kind]}"
 
 
 def _subject_id(event: DeliveryEvent) -> str:
@@ -184,6 +187,7 @@ _CONTENTS: dict[Kind, Callable[[DeliveryEvent], dict[str, Any]]] = {
     Kind.INCIDENT_DETECTED: _incident,
     Kind.INCIDENT_REPORTED: lambda event: {**_incident(event), "ticketURI": _ticket(event)},
     Kind.INCIDENT_RESOLVED: _incident,
+    Kind.COMMITS_COMPARED: lambda event: {"since": event.data.get("since"), "until": event.data.get("until")},
 }
 
 

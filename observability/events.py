@@ -35,6 +35,8 @@ class Kind(StrEnum):
     INCIDENT_DETECTED = "incident.detected"
     INCIDENT_REPORTED = "incident.reported"
     INCIDENT_RESOLVED = "incident.resolved"
+    COMMITS_COMPARED = "commits.compared"
+    """Not of CDEvents: which commits lie between two that were deployed (`observability.ranges`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

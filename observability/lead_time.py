@@ -4,6 +4,8 @@ A change is one commit; a cherry-pick is the same change as its original. Links,
 
 - `listed`: the deployment lists its commits,
 - `change`: it names merge requests, or its commit is their squash or merge commit: their own commits count,
+- `range`: Git knows the commits since the deployment before (`observability.ranges`); those of merge requests that were
+  squashed stand for the squash commit. Used unless the deployment itself lists commits or names merge requests,
 - `artifact`: the artifact was packaged from a change (CDEvents' own join),
 - `recorded`: the one commit that the deployment recorded,
 - `merge_window`: merges announced for this very service since the deployment before (by time, the last resort).
@@ -21,10 +23,12 @@ from observability.commits import COMMITS, Commit, decode_commits
 from observability.events import DeliveryEvent, Kind
 from observability.failures import Judged
 from observability.history import Deployment
+from observability.ranges import range_ends
 
 CONFIDENCE: Mapping[str, str] = {
     "listed": "certain",
     "change": "certain",
+    "range": "certain",
     "recorded": "certain",
     "release": "certain",
     "artifact": "high",
@@ -74,6 +78,7 @@ class CommitIndex:
         self._of_change: dict[tuple[str | None, str], dict[str, Commit]] = defaultdict(dict)
         self._merged_as: dict[str, dict[str, Commit]] = defaultdict(dict)
         self._packaged: dict[str, DeliveryEvent] = {}
+        self._ranges: dict[tuple[str | None, str, str], Sequence[Commit]] = {}
         for event in events:
             listed = decode_commits(event.data.get(COMMITS)) if COMMITS in event.data else ()
             for commit in listed:
@@ -84,6 +89,8 @@ class CommitIndex:
                 self._learn(event.commit, event.committed_at)
             if event.kind is Kind.CHANGE_MERGED:
                 self._merge(event, listed)
+            elif event.kind is Kind.COMMITS_COMPARED and (ends := range_ends(event)) is not None:
+                self._ranges.setdefault((event.service, *ends), listed)
             elif event.kind in (Kind.ARTIFACT_PUBLISHED, Kind.ARTIFACT_PACKAGED) and (event.change or event.commit):
                 self._packaged.setdefault(event.subject, event)
 
@@ -123,6 +130,13 @@ class CommitIndex:
         """The commits of the merge request that this one merged or squashed; the commit itself if it did not."""
         return tuple(self._merged_as.get(commit.sha, {}).values()) or (commit,)
 
+    def between(self, service: str, since: str | None, until: str | None) -> Sequence[Commit] | None:
+        """The commits of `until` that `since` did not have; None when nobody compared them."""
+        if since is None or until is None:
+            return None
+        known = self._ranges.get((service, since, until))
+        return known if known is not None else self._ranges.get((None, since, until))
+
     def packaged(self, artifact: str | None) -> DeliveryEvent | None:
         """The event that says what an artifact was made of."""
         return self._packaged.get(artifact or "")
@@ -139,7 +153,8 @@ def changes(service: str, judged: Sequence[Judged], index: CommitIndex) -> tuple
         (j for j in judged if j.deployment.live_at is not None),
         key=lambda j: (j.deployment.live_at, j.deployment.id),
     )
-    named = [(j, *_named(service, j.deployment, index)) for j in live]
+    before: list[str | None] = [None, *(j.deployment.commit for j in live)]
+    named = [(j, *_named(service, j.deployment, since, index)) for j, since in zip(live, before, strict=False)]
     delivered = {commit.sha for _, found, _ in named for commit in found}
     delivered |= {j.deployment.commit for j in live if j.deployment.commit}
     waiting = deque(event for event in index.merges.get(service, ()) if event.commit not in delivered)
@@ -149,18 +164,21 @@ def changes(service: str, judged: Sequence[Judged], index: CommitIndex) -> tuple
         arrived: list[Commit] = []
         if j.new or j.baseline:
             arrived = _arrived(waiting, j.deployment.live_at or j.deployment.at, delivered)
-        if j.baseline or method in ("listed", "change"):
+        if j.baseline or method in ("listed", "change", "range"):
             arrived = []  # what a deployment lists is all of it
         result.extend(_changes(service, j, found, method, index, seen))
         result.extend(_changes(service, j, arrived, "merge_window", index, seen))
     return tuple(result)
 
 
-def _named(service: str, deployment: Deployment, index: CommitIndex) -> tuple[Sequence[Commit], str]:
-    """The commits that a deployment says it delivers, each once, and how it says so."""
+def _named(service: str, deployment: Deployment, since: str | None, index: CommitIndex) -> tuple[Sequence[Commit], str]:
+    """The commits that a deployment delivers, each once, and how that is known. `since` was live before."""
     method, found = "recorded", tuple(deployment.commits)
+    between = index.between(service, since, deployment.commit)
     if found:
         method = "listed"
+    elif between is not None and not deployment.changes:
+        return _expanded(between, index), "range"
     elif deployment.changes:
         found = tuple(c for change in deployment.changes for c in index.of_change(service, change))
         method = "change" if found else method
@@ -174,10 +192,15 @@ def _named(service: str, deployment: Deployment, index: CommitIndex) -> tuple[Se
     if not found and deployment.change:
         found = tuple(index.of_change(service, deployment.change))
         method = "change" if found else method
-    expanded = [own for commit in found for own in index.expanded(commit)]
-    if method == "recorded" and len(found) == 1 and tuple(expanded) != found:
+    expanded = _expanded(found, index)
+    if method == "recorded" and len(found) == 1 and expanded != found:
         method = "change"
-    return tuple({commit.sha: commit for commit in expanded}.values()), method
+    return expanded, method
+
+
+def _expanded(found: Iterable[Commit], index: CommitIndex) -> tuple[Commit, ...]:
+    """Each commit once; the commits of a merge request stand for its squash or merge commit."""
+    return tuple({own.sha: own for commit in found for own in index.expanded(commit)}.values())
 
 
 def _arrived(waiting: deque[DeliveryEvent], until: datetime, delivered: set[str]) -> list[Commit]:

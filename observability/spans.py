@@ -32,6 +32,7 @@ _NAMES: dict[Kind, str] = {
     Kind.INCIDENT_DETECTED: "incident {subject} detected",
     Kind.INCIDENT_REPORTED: "incident {subject} reported",
     Kind.INCIDENT_RESOLVED: "incident {subject} resolved",
+    Kind.COMMITS_COMPARED: "commits {subject}",
 }
 
 

@@ -26,6 +26,7 @@ _TITLES: dict[Kind, str] = {
     Kind.INCIDENT_DETECTED: "Incident {subject} detected",
     Kind.INCIDENT_REPORTED: "Incident {subject} reported",
     Kind.INCIDENT_RESOLVED: "Incident {subject} resolved",
+    Kind.COMMITS_COMPARED: "Commits {subject}",
 }
 _STATES = {"success": "passed", "failure": "failed", "error": "error", "canceled": "canceled"}
 _HIDDEN = frozenset({"duration_s", "started_at"})  # shown as the step's own times
