@@ -7,58 +7,40 @@ copies and ACLs are not there and are answered with 501. Clients find it through
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qsl, unquote
+from typing import Any, ClassVar
+from urllib.parse import unquote
 
-from cicd.sandbox.answers import Answer, hang_up, reply
-from cicd.sandbox.gcs_faults import Fault, FaultKind, FaultScript, Request
+from cicd.sandbox.answers import Answer
 from cicd.sandbox.gcs_objects import GcsBucket, GcsError, GcsObject
-from cicd.sandbox.server import AppServer
+from cicd.sandbox.object_faults import FaultKind
+from cicd.sandbox.object_server import Call, ObjectSandbox, Received, StoreError
 from headgate.clock import Clock, SystemClock
-
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
 
 _ROUTE = re.compile(
     r"/(?P<kind>(?:upload/|download/)?)storage/v1/b(?:/(?P<bucket>[^/]+)(?P<objects>/o(?:/(?P<name>.+))?)?)?"
 )
 _MAX_PAGE = 1000
-_STATUS_FAULTS = {
-    FaultKind.UNAVAILABLE: GcsError(503, "backendError", "We encountered an internal error. Please try again."),
-    FaultKind.RATE_LIMITED: GcsError(429, "rateLimitExceeded", "The object exceeded the rate limit for mutations."),
-    FaultKind.UNAUTHORIZED: GcsError(401, "authError", "Invalid Credentials"),
-    FaultKind.FORBIDDEN: GcsError(403, "forbidden", "The caller does not have storage access to the object."),
-}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
-    """One request, parsed as far as every operation needs."""
-
-    operation: str
-    kind: str
-    bucket: str
-    name: str
-    params: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
-
-
-class GcsSandbox:
+class GcsSandbox(ObjectSandbox):
     """The stand-in on a loopback port. `token` None accepts everybody; otherwise a Bearer header must carry it.
 
     `folder` keeps the objects in files that survive a restart. `latency_s` delays every answer. `faults` scripts
-    failures and records requests.
+    failures and records requests. `url` is what STORAGE_EMULATOR_HOST has to be.
     """
+
+    status_faults: ClassVar[Mapping[FaultKind, StoreError]] = {
+        FaultKind.UNAVAILABLE: GcsError(503, "backendError", "We encountered an internal error. Please try again."),
+        FaultKind.RATE_LIMITED: GcsError(429, "rateLimitExceeded", "The object exceeded the rate limit for mutations."),
+        FaultKind.UNAUTHORIZED: GcsError(401, "authError", "Invalid Credentials"),
+        FaultKind.FORBIDDEN: GcsError(403, "forbidden", "The caller does not have storage access to the object."),
+    }
 
     def __init__(
         self,
@@ -75,19 +57,9 @@ class GcsSandbox:
         self._token = token
         self._buckets: dict[str, GcsBucket] = {}
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:  # uvicorn takes a bound method for ASGI 2
-            await self._serve(scope, receive, send)
-
-        self._server = AppServer(app, name="gcs", port=port)
-        self.latency_s = latency_s
-        self.faults = FaultScript()
+        super().__init__(name="gcs", latency_s=latency_s, port=port)
         for name in buckets:
             self.create_bucket(name)
-
-    @property
-    def url(self) -> str:
-        """What STORAGE_EMULATOR_HOST has to be."""
-        return self._server.url
 
     def create_bucket(self, name: str) -> GcsBucket:
         """The bucket `name`, made when it is not there yet. Raises `GcsError` 400 for an invalid name."""
@@ -97,59 +69,12 @@ class GcsSandbox:
             self._buckets[name] = GcsBucket(name, self._clock, self._folder / name if self._folder else None)
         return self._buckets[name]
 
-    def start(self) -> None:
-        self._server.start()
+    def parse(self, received: Received) -> Call:
+        return _parse(received)
 
-    def stop(self) -> None:
-        self._server.stop()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            if not message.get("more_body", False):
-                break
-        if self.latency_s:
-            await asyncio.sleep(self.latency_s)
-        call = _parse(scope, bytes(body))
-        fault = self.faults.take(Request(operation=call.operation, name=call.name or call.params.get("prefix", "")))
-        answer = self._answer(call, fault)
-        if fault is not None and fault.kind is FaultKind.RESET:
-            await hang_up(receive, send)
-        elif fault is not None and fault.kind is FaultKind.TRUNCATE:
-            await reply(send, answer, whole=False)
-            await hang_up(receive, send)
-        else:
-            await reply(send, answer)
-
-    def _answer(self, call: _Call, fault: Fault | None) -> Answer:
-        """The answer; a fault "before" prevents the effect, a fault "after" only replaces the answer."""
-        spoiled = _STATUS_FAULTS.get(fault.kind) if fault else None
-        try:
-            if fault and fault.when == "before" and (spoiled or fault.kind is FaultKind.RESET):
-                raise spoiled or GcsError(503, "backendError", "never sent")
-            answer = self._handle(call, stale=fault is not None and fault.kind is FaultKind.STALE)
-            if spoiled:
-                raise spoiled
-        except GcsError as error:
-            return Answer(status=error.status, body=b"" if error.status == 304 else json.dumps(error.body()).encode())
-        return answer
-
-    def _handle(self, call: _Call, *, stale: bool) -> Answer:
+    def handle(self, call: Call, *, stale: bool) -> Answer:
         if self._token is not None and call.headers.get("authorization") != f"Bearer {self._token}":
-            raise _STATUS_FAULTS[FaultKind.UNAUTHORIZED]
+            raise self.status_faults[FaultKind.UNAUTHORIZED]
         if call.operation == "create-bucket":
             bucket = self.create_bucket(str(_json(call.body).get("name", "")))
             return _json_answer({"kind": "storage#bucket", "name": bucket.name, "id": bucket.name})
@@ -172,35 +97,31 @@ class GcsSandbox:
         raise GcsError(501, "notImplemented", f"The sandbox does not do {call.operation}.")
 
 
-def _parse(scope: Scope, body: bytes) -> _Call:
-    # The raw path, because names contain encoded slashes and percent signs.
-    match = _ROUTE.fullmatch(scope["raw_path"].decode("ascii", "replace").partition("?")[0])
-    params = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
+def _parse(received: Received) -> Call:
+    match, method, params = _ROUTE.fullmatch(received.path), received.method, received.params
     kind, bucket = (match["kind"], unquote(match["bucket"] or "")) if match else ("", "")
     name = unquote(match["name"] or "") if match else ""
-    operation = f"{scope['method']} {scope['path']}"
+    operation = f"{method} {received.path}"
     if match and not bucket:
-        operation = {"POST": "create-bucket"}.get(scope["method"], operation)
+        operation = {"POST": "create-bucket"}.get(method, operation)
     elif match and not match["objects"]:
-        operation = {"GET": "get-bucket"}.get(scope["method"], operation)
+        operation = {"GET": "get-bucket"}.get(method, operation)
     elif match and not name:
-        operation = {"GET": "list", "POST": "upload" if kind == "upload/" else operation}.get(
-            scope["method"], operation
-        )
+        operation = {"GET": "list", "POST": "upload" if kind == "upload/" else operation}.get(method, operation)
     elif match:
-        operation = {"GET": "get", "DELETE": "delete"}.get(scope["method"], operation)
-    return _Call(
+        operation = {"GET": "get", "DELETE": "delete"}.get(method, operation)
+    return Call(
         operation=operation,
         kind=kind,
         bucket=bucket,
         name=name or params.get("name", ""),
         params=params,
-        headers={key.decode().lower(): value.decode("latin-1") for key, value in scope["headers"]},
-        body=body,
+        headers=received.headers,
+        body=received.body,
     )
 
 
-def _listed(bucket: GcsBucket, params: dict[str, str], *, stale: bool) -> Answer:
+def _listed(bucket: GcsBucket, params: Mapping[str, str], *, stale: bool) -> Answer:
     prefix, delimiter = params.get("prefix", ""), params.get("delimiter", "")
     size = min(_MAX_PAGE, max(1, int(params.get("maxResults", _MAX_PAGE))))
     after = base64.urlsafe_b64decode(params["pageToken"]) if params.get("pageToken") else b""
@@ -225,7 +146,7 @@ def _listed(bucket: GcsBucket, params: dict[str, str], *, stale: bool) -> Answer
     return _json_answer(page | ({"items": items} if items else {}) | ({"prefixes": folders} if folders else {}))
 
 
-def _uploaded(bucket: GcsBucket, call: _Call) -> Answer:
+def _uploaded(bucket: GcsBucket, call: Call) -> Answer:
     kind = call.params.get("uploadType", "")
     content_type = call.headers.get("content-type", "application/octet-stream")
     if kind == "media":
@@ -257,10 +178,10 @@ def _split(body: bytes, content_type: str) -> tuple[dict[str, Any], bytes, str]:
 
 
 def _headers_and_rest(part: bytes) -> tuple[bytes, bytes]:
-    """A part divided at its empty line; gcloud ends lines with a line feed only."""
-    text = part.removeprefix(b"\r\n").removeprefix(b"\n")
-    empty = re.search(rb"\r?\n\r?\n", text)
-    return (text[: empty.start()] + text[empty.start() : empty.end()], text[empty.end() :]) if empty else (text, b"")
+    """A part divided at its empty line. gcloud ends lines with a line feed only; rclone sends media without headers."""
+    text = re.sub(rb"\A\r?\n", b"", part)
+    empty = re.search(rb"(?:\A|\r?\n)\r?\n", text)
+    return (text[: empty.end()], text[empty.end() :]) if empty else (text, b"")
 
 
 def _json(data: bytes) -> dict[str, Any]:

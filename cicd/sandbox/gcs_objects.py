@@ -6,16 +6,19 @@ import base64
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module, util
 from pathlib import Path
 from typing import Any
 
+from cicd.sandbox.answers import Answer
+from cicd.sandbox.object_server import StoreError
 from headgate.clock import Clock, format_timestamp, parse_timestamp
 
 
-class GcsError(Exception):
+class GcsError(StoreError):
     """An error answer as Cloud Storage documents it (https://cloud.google.com/storage/docs/json_api/v1/status-codes)."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
@@ -23,14 +26,15 @@ class GcsError(Exception):
         self.status = status
         self.reason = reason
 
-    def body(self) -> dict[str, Any]:
+    def answer(self) -> Answer:
         detail = {"message": str(self), "domain": "global", "reason": self.reason}
-        return {"error": {"code": self.status, "message": str(self), "errors": [detail]}}
+        fields = {"error": {"code": self.status, "message": str(self), "errors": [detail]}}
+        return Answer(status=self.status, body=b"" if self.status == 304 else json.dumps(fields).encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GcsObject:
-    """One live object; `created` is RFC 3339 text."""
+    """One live object; `created` is RFC 3339 text, the hashes are in base64 as in the API's fields of those names."""
 
     name: str
     data: bytes
@@ -38,19 +42,8 @@ class GcsObject:
     metageneration: int
     content_type: str
     created: str
-
-    @property
-    def md5(self) -> str:
-        """Base64, as in the field `md5Hash`."""
-        return base64.b64encode(hashlib.md5(self.data, usedforsecurity=False).digest()).decode()
-
-    @property
-    def crc32c(self) -> str | None:
-        """Base64, big-endian; None without the package google-crc32c."""
-        if util.find_spec("google_crc32c") is None:
-            return None
-        value: int = import_module("google_crc32c").value(self.data)
-        return base64.b64encode(value.to_bytes(4, "big")).decode()
+    md5: str
+    crc32c: str | None
 
     def resource(self, bucket: str) -> dict[str, Any]:
         """The object resource of the JSON API."""
@@ -82,6 +75,7 @@ class GcsBucket:
         self._folder = folder
         self._mutex = threading.RLock()
         self._objects: dict[str, GcsObject] = {}
+        self._ordered: tuple[GcsObject, ...] | None = None
         self._last_change: tuple[str, GcsObject | None] | None = None
         self._last_generation = 0
         if folder is not None:
@@ -91,13 +85,13 @@ class GcsBucket:
     def list(self, *, stale: bool = False) -> tuple[GcsObject, ...]:
         """All objects ordered by name; with `stale` as they were before the last change."""
         with self._mutex:
-            objects = dict(self._objects)
             if stale and self._last_change is not None:
                 name, before = self._last_change
-                objects.pop(name, None)
-                if before is not None:
-                    objects[name] = before
-            return tuple(objects[name] for name in sorted(objects, key=str.encode))
+                objects = {**self._objects, name: before}
+                return tuple(item for name in sorted(objects, key=str.encode) if (item := objects[name]) is not None)
+            if self._ordered is None:
+                self._ordered = tuple(self._objects[name] for name in sorted(self._objects, key=str.encode))
+            return self._ordered
 
     def get(self, name: str, params: Mapping[str, str]) -> GcsObject:
         with self._mutex:
@@ -122,6 +116,7 @@ class GcsBucket:
                 metageneration=1,
                 content_type=content_type,
                 created=format_timestamp(now),
+                **_hashes(data),
             )
             self._set(name, fresh)
             return fresh
@@ -134,6 +129,7 @@ class GcsBucket:
 
     def _set(self, name: str, fresh: GcsObject | None) -> None:
         self._last_change = (name, self._objects.pop(name, None))
+        self._ordered = None
         if fresh is not None:
             self._objects[name] = fresh
         if self._folder is not None:
@@ -154,7 +150,8 @@ class GcsBucket:
         for path in sorted(folder.glob("*.json")):
             fields = json.loads(path.read_text())
             parse_timestamp(fields["created"])
-            found = GcsObject(**fields, data=path.with_suffix(".data").read_bytes())
+            data = path.with_suffix(".data").read_bytes()
+            found = GcsObject(**fields, data=data, **_hashes(data))
             self._objects[found.name] = found
             self._last_generation = max(self._last_generation, found.generation)
 
@@ -163,6 +160,23 @@ class GcsBucket:
         with self._mutex:
             found = self.get(name, {})
             self._set(name, replace(found, metageneration=found.metageneration + 1))
+
+
+def _hashes(data: bytes) -> dict[str, Any]:
+    """The fields `md5` and `crc32c`; the latter None without the package google-crc32c."""
+    crc32c = _crc32c()
+    return {
+        "md5": base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode(),
+        "crc32c": base64.b64encode(crc32c(data).to_bytes(4, "big")).decode() if crc32c else None,
+    }
+
+
+@cache
+def _crc32c() -> Callable[[bytes], int] | None:
+    if util.find_spec("google_crc32c") is None:
+        return None
+    function: Callable[[bytes], int] = import_module("google_crc32c").value
+    return function
 
 
 def _check(found: GcsObject | None, params: Mapping[str, str], *, reading: bool) -> None:

@@ -9,7 +9,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import threading
@@ -17,24 +16,20 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import format_datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
-from urllib.parse import parse_qsl, quote, unquote
+from typing import ClassVar
+from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
 
-from cicd.sandbox.answers import Answer, hang_up, reply
-from cicd.sandbox.gcs_faults import Fault, FaultKind, FaultScript, Request
-from cicd.sandbox.server import AppServer
+from cicd.sandbox.answers import Answer
+from cicd.sandbox.object_faults import FaultKind
+from cicd.sandbox.object_server import Call, ObjectSandbox, Received, StoreError
 from headgate.clock import Clock, SystemClock
-
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
 
 _XML = "application/xml"
 _MAX_PAGE = 1000
 
 
-class S3Error(Exception):
+class S3Error(StoreError):
     """An error answer (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -45,15 +40,6 @@ class S3Error(Exception):
     def answer(self) -> Answer:
         text = f"<Error><Code>{self.code}</Code><Message>{escape(str(self))}</Message></Error>"
         return Answer(status=self.status, body=_document(text), content_type=_XML)
-
-
-_STATUS_FAULTS = {
-    FaultKind.UNAVAILABLE: S3Error(503, "ServiceUnavailable", "Service is unable to handle request."),
-    FaultKind.RATE_LIMITED: S3Error(503, "SlowDown", "Please reduce your request rate."),
-    FaultKind.UNAUTHORIZED: S3Error(403, "InvalidAccessKeyId", "The AWS access key ID you provided does not exist."),
-    FaultKind.FORBIDDEN: S3Error(403, "AccessDenied", "Access Denied"),
-    FaultKind.CONFLICT: S3Error(409, "ConditionalRequestConflict", "A conflicting operation occurred."),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,131 +119,69 @@ class S3Bucket:
             raise S3Error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 
 
-class S3Sandbox:
-    """The stand-in on a loopback port. `latency_s` delays every answer; `faults` scripts failures, records requests."""
+class S3Sandbox(ObjectSandbox):
+    """The stand-in on a loopback port; `url` is what AWS_ENDPOINT_URL has to be."""
+
+    status_faults: ClassVar[Mapping[FaultKind, StoreError]] = {
+        FaultKind.UNAVAILABLE: S3Error(503, "ServiceUnavailable", "Service is unable to handle request."),
+        FaultKind.RATE_LIMITED: S3Error(503, "SlowDown", "Please reduce your request rate."),
+        FaultKind.UNAUTHORIZED: S3Error(
+            403, "InvalidAccessKeyId", "The AWS access key ID you provided does not exist."
+        ),
+        FaultKind.FORBIDDEN: S3Error(403, "AccessDenied", "Access Denied"),
+        FaultKind.CONFLICT: S3Error(409, "ConditionalRequestConflict", "A conflicting operation occurred."),
+    }
 
     def __init__(
         self, *, buckets: Iterable[str] = (), clock: Clock | None = None, latency_s: float = 0.0, port: int = 0
     ) -> None:
+        super().__init__(name="s3", latency_s=latency_s, port=port)
         self._clock = clock or SystemClock()
         self._buckets: dict[str, S3Bucket] = {}
-
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:  # uvicorn takes a bound method for ASGI 2
-            await self._serve(scope, receive, send)
-
-        self._server = AppServer(app, name="s3", port=port)
-        self.latency_s = latency_s
-        self.faults = FaultScript()
         for name in buckets:
             self.create_bucket(name)
-
-    @property
-    def url(self) -> str:
-        """What AWS_ENDPOINT_URL has to be."""
-        return self._server.url
 
     def create_bucket(self, name: str, *, kms: bool = False) -> S3Bucket:
         """The bucket `name`, made when it is not there yet."""
         return self._buckets.setdefault(name, S3Bucket(name, self._clock, kms=kms))
 
-    def start(self) -> None:
-        self._server.start()
-
-    def stop(self) -> None:
-        self._server.stop()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            if not message.get("more_body", False):
-                break
-        if self.latency_s:
-            await asyncio.sleep(self.latency_s)
-        # The raw path, because keys contain encoded slashes and percent signs.
-        raw = scope["raw_path"].decode("ascii", "replace").partition("?")[0]
-        bucket, _, key = raw.removeprefix("/").partition("/")
-        call = _Call(
-            method=scope["method"],
+    def parse(self, received: Received) -> Call:
+        bucket, _, key = received.path.removeprefix("/").partition("/")
+        return Call(
+            operation=_operation(received, key),
             bucket=unquote(bucket),
-            key=unquote(key),
-            params=dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True)),
-            headers={name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]},
-            body=bytes(body),
+            name=unquote(key),
+            params=received.params,
+            headers=received.headers,
+            body=received.body,
         )
-        fault = self.faults.take(Request(operation=call.operation, name=call.key or call.params.get("prefix", "")))
-        answer = self._answer(call, fault)
-        if fault is not None and fault.kind is FaultKind.RESET:
-            await hang_up(receive, send)
-        elif fault is not None and fault.kind is FaultKind.TRUNCATE:
-            await reply(send, answer, whole=False)
-            await hang_up(receive, send)
-        else:
-            await reply(send, answer)
 
-    def _answer(self, call: _Call, fault: Fault | None) -> Answer:
-        """The answer; a fault "before" prevents the effect, a fault "after" only replaces the answer."""
-        spoiled = _STATUS_FAULTS.get(fault.kind) if fault else None
-        try:
-            if fault and fault.when == "before" and (spoiled or fault.kind is FaultKind.RESET):
-                raise spoiled or S3Error(503, "ServiceUnavailable", "never sent")
-            answer = self._handle(call)
-            if spoiled:
-                raise spoiled
-        except S3Error as error:
-            return error.answer()
-        return answer
-
-    def _handle(self, call: _Call) -> Answer:
+    def handle(self, call: Call, *, stale: bool) -> Answer:  # noqa: ARG002 - S3 lists no past
         found = self._buckets.get(call.bucket)
         if found is None:
             raise S3Error(404, "NoSuchBucket", "The specified bucket does not exist")
         if call.operation == "list":
             return _listed(found, call.params)
         if call.operation == "upload":
-            item = found.put(call.key, call.body, call.headers)
+            item = found.put(call.name, call.body, call.headers)
             return Answer(status=200, headers=(("etag", f'"{item.etag}"'),))
         if call.operation == "delete":
-            found.delete(call.key, call.headers)
+            found.delete(call.name, call.headers)
             return Answer(status=204)
         if call.operation in {"get", "head"}:
-            item = found.get(call.key, call.headers)
+            item = found.get(call.name, call.headers)
             headers = (("etag", f'"{item.etag}"'), ("last-modified", item.http_date))
             return Answer(status=200, body=item.data, content_type="binary/octet-stream", headers=headers)
         raise S3Error(501, "NotImplemented", f"The sandbox does not do {call.operation}.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
-    """One request, parsed as far as every operation needs."""
-
-    method: str
-    bucket: str
-    key: str
-    params: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def operation(self) -> str:
-        known = {"PUT": "upload", "GET": "get", "HEAD": "head", "DELETE": "delete"}
-        if self.key and self.method in known and self.params.keys() <= {"x-id"}:
-            return known[self.method]
-        if not self.key and self.method == "GET" and self.params.get("list-type") == "2":
-            return "list"
-        return f"{self.method} {self.params or ''}"
+def _operation(received: Received, key: str) -> str:
+    known = {"PUT": "upload", "GET": "get", "HEAD": "head", "DELETE": "delete"}
+    if key and received.method in known and received.params.keys() <= {"x-id"}:
+        return known[received.method]
+    if not key and received.method == "GET" and received.params.get("list-type") == "2":
+        return "list"
+    return f"{received.method} {received.params or ''}"
 
 
 def _listed(bucket: S3Bucket, params: Mapping[str, str]) -> Answer:

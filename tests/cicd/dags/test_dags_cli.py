@@ -12,7 +12,7 @@ import yaml
 
 from cicd.cli.main import main
 from cicd.sandbox.gcs import GcsSandbox
-from cicd.sandbox.gcs_faults import Fault, FaultKind
+from cicd.sandbox.object_faults import Fault, FaultKind
 from headgate.git import Git
 from observability.store import open_store
 from tests.testing.repositories import commit_files, new_repository

@@ -20,7 +20,7 @@ from cicd.dags.proposal import propose
 from cicd.dags.sources import from_release
 from cicd.dags.store import DagStore
 from cicd.sandbox.gcs import GcsSandbox
-from cicd.sandbox.gcs_faults import Fault, FaultKind, Request
+from cicd.sandbox.object_faults import Fault, FaultKind, Request
 from headgate.clock import SystemClock
 from headgate.errors import ConfigError, ConflictError, HeadgateError, LockHeldError, NotFoundError, UnsafeActionError
 from tests.testing.dag_stores import Killed, MortalStore, WatchedStore, bundle, commit_of, contents, loader, quiet

@@ -13,7 +13,7 @@ from cicd.dags.gcs import GcsStore
 from cicd.dags.gcs_auth import BearerToken
 from cicd.dags.gcs_errors import mapped_response, mapped_transport
 from cicd.sandbox.gcs import GcsSandbox
-from cicd.sandbox.gcs_faults import Fault, FaultKind
+from cicd.sandbox.object_faults import Fault, FaultKind
 from cicd.sandbox.server import AppServer
 from headgate.errors import (
     AuthenticationError,

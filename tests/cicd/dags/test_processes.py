@@ -18,7 +18,7 @@ from cicd.dags.inspect import inspect
 from cicd.dags.local import LocalStore
 from cicd.dags.store import DagStore
 from cicd.sandbox.gcs import GcsSandbox
-from cicd.sandbox.gcs_faults import Fault, FaultKind, Request
+from cicd.sandbox.object_faults import Fault, FaultKind, Request
 from headgate.clock import SystemClock
 from headgate.errors import LockHeldError
 from tests.testing.dag_processes import Run

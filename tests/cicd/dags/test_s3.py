@@ -14,7 +14,7 @@ from cicd.dags.inspect import inspect
 from cicd.dags.planning import Rules
 from cicd.dags.s3 import S3Store, etag_of, generation_of
 from cicd.dags.sources import from_release
-from cicd.sandbox.gcs_faults import Fault, FaultKind, Request
+from cicd.sandbox.object_faults import Fault, FaultKind, Request
 from cicd.sandbox.s3 import S3Sandbox
 from headgate.clock import SystemClock
 from headgate.errors import (

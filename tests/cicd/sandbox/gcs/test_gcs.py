@@ -13,7 +13,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from cicd.sandbox.gcs import GcsSandbox
-from cicd.sandbox.gcs_faults import Fault, FaultKind
+from cicd.sandbox.object_faults import Fault, FaultKind
 
 
 @pytest.fixture
@@ -127,3 +127,23 @@ def test_objects_in_a_folder_survive_a_restart(tmp_path: Path) -> None:
     with GcsSandbox(buckets=["bucket"], folder=tmp_path) as second:
         assert second.create_bucket("bucket").list() == (kept,)
         assert second.create_bucket("bucket").put("x", b"", "text/plain", {}).generation > kept.generation
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("media_head", [b"", b"Content-Type: text/x-python"])
+@pytest.mark.parametrize("data", [b"", b"x = 1\n", b"\n\nx\n", b"a: b\r\n\r\nc"])
+def test_uploads_as_rclone_and_gcloud_write_them(
+    sandbox: GcsSandbox, end: bytes, media_head: bytes, data: bytes
+) -> None:
+    """rclone gives the media part no headers, gcloud ends lines with a line feed only."""
+    head = b"Content-Type: application/json" + end + end + b'{"name": "dags/a.py"}' + end
+    media = (media_head + end if media_head else b"") + end + data + end
+    body = b"--b" + end + head + b"--b" + end + media + b"--b--" + end
+    with httpx.Client(base_url=sandbox.url) as http:
+        answer = http.post(
+            "/upload/storage/v1/b/bucket/o?uploadType=multipart",
+            content=body,
+            headers={"Content-Type": "multipart/related; boundary='b'"},
+        )
+        assert answer.json()["size"] == str(len(data))
+        assert http.get("/storage/v1/b/bucket/o/dags%2Fa.py?alt=media").content == data
