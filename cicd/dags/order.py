@@ -46,12 +46,24 @@ def place_read(paths: Iterable[str], read: Read, roots: Iterable[str] = ()) -> M
     facts = {path: _Facts(imports=frozenset(), looks_like_dag=False) for path in known.difference(python)}
     for path, text in read(python):
         imports = _imports(path, text, known, tuple(roots)) if _mentions(text, names) else frozenset[str]()
-        facts[path] = _Facts(imports=imports, looks_like_dag=_looks_like_dag(text))
+        facts[path] = _Facts(imports=imports, looks_like_dag=might_contain_dag(text))
     imported = frozenset[str]().union(*(fact.imports for fact in facts.values()))
     levels = _levels({path: fact.imports & facts.keys() for path, fact in facts.items()})
     return MappingProxyType(
         {path: Placement(kind=_kind(path, fact, imported), level=levels[path]) for path, fact in facts.items()}
     )
+
+
+def importers(sources: Mapping[str, bytes], targets: Iterable[str], roots: Iterable[str] = ()) -> frozenset[str]:
+    """Paths of `sources` that import one of `targets` at any distance; targets need not be in `sources`."""
+    wanted, rest = frozenset(targets), {path: data for path, data in sources.items() if path.endswith(".py")}
+    found: set[str] = set()
+    while wanted:
+        names = {part.removesuffix(".py") for path in wanted for part in path.split("/")}
+        asked = [path for path in rest if path not in found and _mentions(rest[path], names)]
+        wanted = frozenset(path for path in asked if _imports(path, rest[path], wanted, tuple(roots)))
+        found |= wanted
+    return frozenset(found)
 
 
 def kind_of_name(path: str) -> Kind:
@@ -70,7 +82,7 @@ def _kind(path: str, fact: _Facts, imported: AbstractSet[str]) -> Kind:
     return Kind.DAG if fact.looks_like_dag else Kind.MODULE
 
 
-def _looks_like_dag(text: bytes) -> bool:
+def might_contain_dag(text: bytes) -> bool:
     """Airflow's safe mode parses only files that contain both words (airflow.utils.file.might_contain_dag)."""
     lowered = text.lower()
     return b"dag" in lowered and b"airflow" in lowered
