@@ -20,6 +20,9 @@ COMMITS = "commits"
 CHANGES = "changes"
 """Key under which the ids of the merge requests that a deployment delivers are, as JSON text."""
 
+SQUASH = "squash_commit"
+"""Key under which a merged change names the squash commit, where `commit` is the merge commit on top of it."""
+
 _PICKED = re.compile(r"\(cherry picked from commit ([0-9a-fA-F]{7,64})\)")
 _REVERTED = re.compile(r"This reverts commit ([0-9a-fA-F]{7,64})")
 _SOURCE = re.compile(r"^Source-Commit:[ \t]*(\S+)[ \t]*$", re.MULTILINE)

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from observability.commits import COMMITS, Commit, decode_commits
+from observability.commits import COMMITS, SQUASH, Commit, decode_commits
 from observability.events import DeliveryEvent, Kind
 from observability.failures import Judged
 from observability.history import Deployment
-from observability.ranges import range_ends
+from observability.ranges import Ranges, range_ends
 
 CONFIDENCE: Mapping[str, str] = {
     "listed": "certain",
@@ -78,7 +78,7 @@ class CommitIndex:
         self._of_change: dict[tuple[str | None, str], dict[str, Commit]] = defaultdict(dict)
         self._merged_as: dict[str, dict[str, Commit]] = defaultdict(dict)
         self._packaged: dict[str, DeliveryEvent] = {}
-        self._ranges: dict[tuple[str | None, str, str], Sequence[Commit]] = {}
+        self._ranges: dict[str | None, Ranges] = defaultdict(Ranges)
         for event in events:
             listed = decode_commits(event.data.get(COMMITS)) if COMMITS in event.data else ()
             for commit in listed:
@@ -90,7 +90,7 @@ class CommitIndex:
             if event.kind is Kind.CHANGE_MERGED:
                 self._merge(event, listed)
             elif event.kind is Kind.COMMITS_COMPARED and (ends := range_ends(event)) is not None:
-                self._ranges.setdefault((event.service, *ends), listed)
+                self._ranges[event.service].add(*ends, listed)
             elif event.kind in (Kind.ARTIFACT_PUBLISHED, Kind.ARTIFACT_PACKAGED) and (event.change or event.commit):
                 self._packaged.setdefault(event.subject, event)
 
@@ -104,8 +104,9 @@ class CommitIndex:
         for commit in listed:
             if event.change:
                 self._of_change[event.service, event.change].setdefault(commit.sha, commit)
-            if event.commit:
-                self._merged_as[event.commit].setdefault(commit.sha, commit)
+            for merged in (event.commit, event.data.get(SQUASH)):
+                if isinstance(merged, str) and merged:
+                    self._merged_as[merged].setdefault(commit.sha, commit)
 
     def change(self, sha: str) -> str:
         """The commit that stands for the change: the original of a cherry-pick."""
@@ -132,10 +133,13 @@ class CommitIndex:
 
     def between(self, service: str, since: str | None, until: str | None) -> Sequence[Commit] | None:
         """The commits of `until` that `since` did not have; None when nobody compared them."""
-        if since is None or until is None:
+        if since is None or until is None or not self._ranges:
             return None
-        known = self._ranges.get((service, since, until))
-        return known if known is not None else self._ranges.get((None, since, until))
+        for name in (service, None):
+            known = self._ranges[name].between(since, until) if name in self._ranges else None
+            if known is not None:
+                return known
+        return None
 
     def packaged(self, artifact: str | None) -> DeliveryEvent | None:
         """The event that says what an artifact was made of."""
@@ -228,7 +232,7 @@ def _changes(
         )  # fmt: skip
 
     if not commits and method != "merge_window":
-        yield change_of(None, None, "baseline" if judged.baseline else _nothing(judged))
+        yield change_of(None, None, _nothing(judged, method))
     for commit in commits:
         at, change = index.time(commit), index.change(commit.sha)
         if not index.concerns(service, commit):
@@ -240,8 +244,11 @@ def _changes(
         seen.add(index.change(deployment.commit))
 
 
-def _nothing(judged: Judged) -> str:
-    return "commit_unknown" if judged.new else "already_deployed"
+def _nothing(judged: Judged, method: str) -> str:
+    """Why a deployment brought nothing that can be measured; a range that is empty was there before."""
+    if judged.baseline:
+        return "baseline"
+    return "commit_unknown" if judged.new and method != "range" else "already_deployed"
 
 
 def _excluded(judged: Judged, seen: bool, at: datetime | None, deployed_at: datetime) -> str | None:

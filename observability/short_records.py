@@ -18,7 +18,7 @@ from typing import Any
 
 from headgate.clock import format_timestamp
 from headgate.errors import ConfigError
-from observability.commits import CHANGES, COMMITS, Commit, encode_commits, parse_commits, snake
+from observability.commits import CHANGES, COMMITS, SQUASH, Commit, encode_commits, parse_commit, parse_commits, snake
 from observability.events import DeliveryEvent, Kind, Scalar, event_id
 from observability.short_fields import (
     CHANGE_STATUS,
@@ -267,11 +267,28 @@ def _change(record: ShortRecord) -> Parsed:
             change=name,
             commit=head.sha if head else None,
             committed_at=head.at if head else None,
-            data={COMMITS: encode_commits(commits), "repository": record.text("repository")},
+            data={
+                COMMITS: encode_commits(commits),
+                "repository": record.text("repository"),
+                SQUASH: _squash_commit(record, head),
+            },
         )
         for service in _services(record)
     )
     return Parsed(events=events)
+
+
+def _squash_commit(record: ShortRecord, head: Commit | None) -> str | None:
+    """The squash commit, where the record names a merge commit besides it."""
+    values = (record.values.get(name) for name in ("squash_commit", "squash_commit_sha", "squash_sha"))
+    value = next((v for v in values if v not in (None, "")), None)
+    if value is None or head is None:
+        return None
+    try:
+        squash = parse_commit({"sha": value}).sha
+    except ValueError as error:
+        raise WrongRecordError(str(error).replace("commits[0]", "squash_commit")) from error
+    return None if squash == head.sha else squash
 
 
 def _with_paths(head: Commit, record: ShortRecord) -> Commit:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cicd.cli.context import App, emit, say
+from cicd.cli.dora_ranges import ranges
 from cicd.stores import open_for, parse_when, store_option, time_zone
 from headgate.exit_codes import ExitCode
 
@@ -24,6 +25,9 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 @click.group()
 def dora() -> None:
     """Report the five DORA metrics."""
+
+
+dora.add_command(ranges)
 
 
 def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
