@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from headgate.errors import AuthenticationError, ConfigError
 from headgate.secrets import Secret
 
-_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+STORAGE_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+_CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"  # what the IAM Credentials API wants to see
 
 
 class Credentials(Protocol):
@@ -47,17 +48,27 @@ class BearerToken:
 
 
 class ApplicationDefault:
-    """Google's application default credentials, found and refreshed when first needed."""
+    """Google's application default credentials, found and refreshed when first needed.
 
-    def __init__(self) -> None:
+    `impersonate` is a service account to act as, `quota_project` the project that requests are counted for.
+    """
+
+    def __init__(
+        self, *, scope: str = STORAGE_SCOPE, impersonate: str | None = None, quota_project: str | None = None
+    ) -> None:
         self._mutex = threading.Lock()
+        self._scope = scope
+        self._impersonate = impersonate
+        self._quota_project = quota_project
         self._found: Any = None
 
     def headers(self) -> dict[str, str]:
         with self._mutex:
             if self._found is None or not self._found.valid:
                 self._refresh()
-            return {"Authorization": f"Bearer {Secret(self._found.token).reveal()}"}
+            proof = {"Authorization": f"Bearer {Secret(self._found.token).reveal()}"}
+            project = getattr(self._found, "quota_project_id", None)
+            return proof | ({"x-goog-user-project": project} if project else {})
 
     def renew(self) -> None:
         with self._mutex:
@@ -74,7 +85,7 @@ class ApplicationDefault:
             ) from error
         try:
             if self._found is None:
-                self._found, _ = google.auth.default(scopes=[_SCOPE])
+                self._found = self._find()
             self._found.refresh(google.auth.transport.requests.Request())
         except google.auth.exceptions.GoogleAuthError as error:
             raise AuthenticationError(
@@ -83,6 +94,23 @@ class ApplicationDefault:
             ) from error
 
 
-def default_credentials(*, anonymous: bool) -> Credentials:
+    def _find(self) -> Any:
+        import google.auth
+        import google.auth.impersonated_credentials
+
+        if self._impersonate is None:
+            return google.auth.default(scopes=[self._scope], quota_project_id=self._quota_project)[0]
+        source, _ = google.auth.default(scopes=[_CLOUD_SCOPE])
+        return google.auth.impersonated_credentials.Credentials(
+            source_credentials=source,
+            target_principal=self._impersonate,
+            target_scopes=[self._scope],
+            quota_project_id=self._quota_project,
+        )
+
+
+def default_credentials(
+    *, anonymous: bool, impersonate: str | None = None, quota_project: str | None = None
+) -> Credentials:
     """Application default credentials; nobody when an emulator is used."""
-    return Anonymous() if anonymous else ApplicationDefault()
+    return Anonymous() if anonymous else ApplicationDefault(impersonate=impersonate, quota_project=quota_project)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Literal, Protocol
@@ -124,12 +125,16 @@ def choose_access(kind: AccessKind, url: str, environ: Mapping[str, str] | None 
     `auto`: a token, else user and password, else Google's credentials for an address of Cloud Composer, else nobody.
     Raises `ConfigError` when what was asked for is not set.
     """
-    token, user, password = (read_secret(name, environ) for name in (TOKEN, USER, PASSWORD))
+    environ = os.environ if environ is None else environ
+    token, password = read_secret(TOKEN, environ), read_secret(PASSWORD, environ)
+    user = environ.get(USER) or None  # a name, no secret: masking it would mask ordinary words
     composer = (urlsplit(url).hostname or "").endswith(_GOOGLE_HOSTS)
     if kind == "token" or (kind == "auto" and token is not None):
         return BearerToken(_required(token, TOKEN))
     if kind == "password" or (kind == "auto" and (user or password) is not None):
-        return Password(_required(user, USER).reveal(), _required(password, PASSWORD))
+        if user is None:
+            raise ConfigError(f"{USER} is not set", next_step=f"Set {USER}, or change airflow.auth.")
+        return Password(user, _required(password, PASSWORD))
     if kind == "google" or (kind == "auto" and composer):
         return Google()
     return Anonymous()
