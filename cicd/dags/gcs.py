@@ -15,15 +15,15 @@ import random
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import TypeVar
+from urllib.parse import quote, urlencode
 
-import httpx
 from pydantic import BaseModel, ValidationError
 
 from cicd.dags.gcs_auth import Credentials, default_credentials
 from cicd.dags.gcs_errors import RETRIED, mapped_response, mapped_transport, unreadable
 from cicd.dags.model import StoredObject
+from cicd.dags.wire import Answer, Wire, WireError
 from headgate.clock import Clock, SystemClock
 from headgate.errors import ConflictError
 
@@ -74,96 +74,101 @@ class GcsStore:
         self._clock = clock or SystemClock()
         self._jitter = jitter
         self._objects = f"/storage/v1/b/{quote(bucket, safe='')}/o"
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
-        self._http = httpx.Client(base_url=base.rstrip("/"), timeout=timeout_s, limits=limits, follow_redirects=False)
+        self._wire = Wire(base, timeout_s=timeout_s)
 
     def close(self) -> None:
-        self._http.close()
+        self._wire.close()
 
     def list(self, prefix: str) -> tuple[StoredObject, ...]:
         found: list[StoredObject] = []
-        params: dict[str, Any] = {"prefix": prefix, "maxResults": _PAGE, "fields": _FIELDS, "prettyPrint": "false"}
+        params: dict[str, object] = {"prefix": prefix, "maxResults": _PAGE, "fields": _FIELDS, "prettyPrint": "false"}
         while True:
-            response, _ = self._send("storage.objects.list", "GET", self._objects, params=params)
-            page = self._parse(_Page, response)
+            answer, _ = self._send("storage.objects.list", "GET", self._objects, params=params)
+            page = self._parse(_Page, answer)
             found += [_stored(item) for item in page.items]
             if not page.nextPageToken:
                 return tuple(sorted(found, key=lambda item: item.path))
             params = {**params, "pageToken": page.nextPageToken}
 
     def read(self, path: str) -> tuple[bytes, int] | None:
-        response, _ = self._send("storage.objects.get", "GET", self._object(path), params={"alt": "media"})
-        if response.status_code == httpx.codes.NOT_FOUND:
+        answer, _ = self._send("storage.objects.get", "GET", self._object(path), params={"alt": "media"})
+        if answer.status == 404:
             return None
         try:
-            return response.content, int(response.headers["x-goog-generation"])
+            return answer.content, int(answer.headers["x-goog-generation"])
         except (KeyError, ValueError) as error:
-            raise unreadable(response, self._where) from error
+            raise unreadable(answer, self._where) from error
 
     def write(self, path: str, data: bytes, *, if_generation: int) -> StoredObject:
-        response, attempts = self._send(
+        answer, attempts = self._send(
             "storage.objects.create" if if_generation == 0 else "storage.objects.create and storage.objects.delete",
             "POST",
             f"/upload{self._objects}",
             params={"uploadType": "media", "name": path, "ifGenerationMatch": if_generation, "prettyPrint": "false"},
-            content=data,
-            headers={"Content-Type": "text/x-python" if path.endswith(".py") else "application/octet-stream"},
+            body=data,
+            content_type="text/x-python" if path.endswith(".py") else "application/octet-stream",
         )
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        if response.status_code == httpx.codes.PRECONDITION_FAILED:
+        if answer.status == 412:
             there = self._metadata(path)
             # The answer to an earlier attempt was lost: the object that is in the way is our own.
             if attempts > 1 and there is not None and there.md5 == digest:
                 return there
             raise self._conflict(path, if_generation)
-        stored = _stored(self._parse(_Resource, response))
+        stored = _stored(self._parse(_Resource, answer))
         if stored.md5 != digest:
-            raise unreadable(response, self._where)
+            raise unreadable(answer, self._where)
         return stored
 
     def delete(self, path: str, *, if_generation: int) -> None:
-        response, _ = self._send(
+        answer, _ = self._send(
             "storage.objects.delete", "DELETE", self._object(path), params={"ifGenerationMatch": if_generation}
         )
-        if response.status_code == httpx.codes.PRECONDITION_FAILED:
+        if answer.status == 412:
             raise self._conflict(path, if_generation)
 
     def _metadata(self, path: str) -> StoredObject | None:
-        response, _ = self._send("storage.objects.get", "GET", self._object(path), params={"prettyPrint": "false"})
-        if response.status_code == httpx.codes.NOT_FOUND:
+        answer, _ = self._send("storage.objects.get", "GET", self._object(path), params={"prettyPrint": "false"})
+        if answer.status == 404:
             return None
-        return _stored(self._parse(_Resource, response))
+        return _stored(self._parse(_Resource, answer))
 
     def _object(self, path: str) -> str:
         return f"{self._objects}/{quote(path, safe='')}"
 
-    def _send(self, permission: str, method: str, url: str, **request: Any) -> tuple[httpx.Response, int]:
+    def _send(
+        self,
+        permission: str,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, object],
+        body: bytes | None = None,
+        content_type: str | None = None,
+    ) -> tuple[Answer, int]:
         """The answer and the number of attempts. 404 of an object and 412 are answers, anything else above 399 raises."""
+        target = f"{path}?{urlencode(params)}"
+        fixed = {"Content-Type": content_type} if content_type else {}
         for attempt in range(1, _ATTEMPTS + 1):
             last = attempt == _ATTEMPTS
             try:
-                response = self._http.request(method, url, **self._with_token(request))
-            except httpx.TransportError as error:
+                answer = self._wire.request(method, target, headers={**fixed, **self._credentials.headers()}, body=body)
+            except WireError as error:
                 if last:
-                    raise mapped_transport(error, self._where, self._http.base_url) from error
+                    raise mapped_transport(error, self._where, self._wire.url) from error
                 self._pause(attempt, {})
                 continue
-            if response.status_code == httpx.codes.UNAUTHORIZED and attempt == 1:
+            if answer.status == 401 and attempt == 1:
                 self._credentials.renew()
                 continue
-            if response.status_code in RETRIED and not last:
-                self._pause(attempt, response.headers)
+            if answer.status in RETRIED and not last:
+                self._pause(attempt, answer.headers)
                 continue
             break
-        object_answer = {httpx.codes.PRECONDITION_FAILED} | (
-            {httpx.codes.NOT_FOUND} if f"{self._objects}/" in url else set()
-        )
-        if response.is_success or response.status_code in object_answer:
-            return response, attempt
-        raise mapped_response(response, permission, self._where)
-
-    def _with_token(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        return {**request, "headers": {**request.get("headers", {}), **self._credentials.headers()}}
+        object_answer = {412} | ({404} if f"{self._objects}/" in path else set())
+        if answer.ok or answer.status in object_answer:
+            return answer, attempt
+        raise mapped_response(answer, permission, self._where)
 
     def _pause(self, attempt: int, headers: Mapping[str, str]) -> None:
         """Full jitter below 0.2, 0.4, 0.8, 1.6 s; a Retry-After in seconds is honoured up to 10 s."""
@@ -171,11 +176,11 @@ class GcsStore:
         floor = min(10.0, float(asked)) if asked.isdigit() else 0.0
         self._clock.sleep(floor + self._jitter() * 0.1 * 2**attempt)
 
-    def _parse(self, kind: type[_AnyModel], response: httpx.Response) -> _AnyModel:
+    def _parse(self, kind: type[_AnyModel], answer: Answer) -> _AnyModel:
         try:
-            return kind.model_validate_json(response.content)
+            return kind.model_validate_json(answer.content)
         except ValidationError as error:
-            raise unreadable(response, self._where) from error
+            raise unreadable(answer, self._where) from error
 
     def _conflict(self, path: str, if_generation: int) -> ConflictError:
         return ConflictError(
