@@ -1,9 +1,10 @@
 """The other judges, re-implemented from their published rules, on the same streams.
 
-Kayenta (NetflixACAJudge): per metric a Mann-Whitney test of the canary's points against the baseline's, confidence
+Kayenta (NetflixACAJudge 1.0): per metric a Mann-Whitney test of the canary's points against the baseline's, confidence
 level 0.98; the metric is High where the lower end of the interval of the Hodges-Lehmann shift is above 0.25 of the
-shift itself. The interval's ends are found by a solver with an absolute tolerance of 1e-4, as in its sources. The
-correction of the variance for ties is left out.
+shift itself. As in its sources (MannWhitney.scala, after R's wilcox.test): ties get average ranks, the variance is
+corrected for them, the statistic for continuity, equal points are a Pass, and ends are found by a solver with an
+absolute tolerance of 1e-4. Where every point is tied it can't compute, which raises no alarm.
 
 Flagger: an interval fails where the canary's success rate is below a threshold; after 5 failed ones it is aborted.
 """
@@ -37,20 +38,29 @@ def _is_high(x: Array, y: Array, level: float) -> Array:
     size = x.shape[1]
     shifts = (x[:, :, None] - y[:, None, :]).reshape(len(x), -1)
     shifts.sort(axis=1)
-    spread = np.sqrt(size * size * (2 * size + 1) / 12.0)
+    x, y = np.sort(x, axis=1), np.sort(y, axis=1)
+    # Points of one arm stay tied whatever the shift; those of different arms are tied at single shifts only.
+    tied = (_ties(x) + _ties(y)) / (2 * size * (2 * size - 1))
+    spread = np.sqrt(size * size / 12.0 * np.maximum(2 * size + 1 - tied, 0.0))
     z = NormalDist().inv_cdf(0.5 + level / 2.0)
-    lower, middle = _root(shifts, z * spread + 0.5), _root(shifts, 0.0)
-    different = (np.sort(x, axis=1) != np.sort(y, axis=1)).any(axis=1)
-    return different & (lower > _TOLERANCE * np.abs(middle))
+    lower, middle = _root(shifts, z * spread + 0.5), _root(shifts, np.zeros(len(x)))
+    return (x != y).any(axis=1) & (spread > 0.0) & (lower > _TOLERANCE * np.abs(middle))
 
 
-def _root(shifts: Array, wanted: float) -> Array:
+def _ties(ordered: Array) -> Array:
+    """The sum of t**3 - t over groups of t equal points of each row."""
+    new = np.concatenate([np.ones((len(ordered), 1), bool), ordered[:, 1:] != ordered[:, :-1]], axis=1)
+    group = np.cumsum(new, axis=1) - 1 + np.arange(len(ordered))[:, None] * ordered.shape[1]
+    sizes = np.bincount(group.ravel(), minlength=ordered.size).reshape(ordered.shape).astype(float)
+    return (sizes**3 - sizes).sum(axis=1)
+
+
+def _root(shifts: Array, wanted: Array) -> Array:
     """Where the rank sum of the shifted points is `wanted` above its mean: bisection down to the solver's tolerance."""
     low, high = shifts[:, 0].copy(), shifts[:, -1].copy()
     half = shifts.shape[1] / 2.0
-    rows = np.arange(len(shifts))
-    at = np.clip(int(half - wanted), 0, shifts.shape[1] - 1)
-    exact = shifts[rows, at]  # the step at which the rank sum crosses; bisection would end within the tolerance of it
+    at = np.clip((half - wanted).astype(int), 0, shifts.shape[1] - 1)
+    exact = shifts[np.arange(len(shifts)), at]  # where the rank sum crosses; a solver ends within its tolerance of it
     while (high - low).max() > _SOLVER:
         middle = 0.5 * (low + high)
         above = exact > middle
