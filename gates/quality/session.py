@@ -14,7 +14,7 @@ from typing import Any
 from gates.quality.engines.port import Batch
 from gates.quality.expectations import NotPlanned, plan
 from gates.quality.expectations.context import Reference
-from gates.quality.metrics import Count, Failed, Finding, Metric, Planned, Schema, Values
+from gates.quality.metrics import Count, Failed, Finding, Metric, Planned, Rows, Schema, Values
 from gates.quality.result_format import ResultFormat
 from gates.quality.suite import Expectation, Suite
 
@@ -119,7 +119,8 @@ def reference_of(batch: Batch) -> Reference:
 def first_needs(
     jobs: Sequence[Job], batch: Batch, *, interpret: Interpret = plan
 ) -> tuple[tuple[Metric, ...], tuple[tuple[str, str, str], ...]]:
-    """The first round for `quality explain`: its metrics, and what is not asked of the engine.
+    """The first round for `quality explain`: its metrics, but for the rows to show where something fails, and what is
+    not asked of the engine.
 
     The latter as (suite, expectation, why): what goes to the fallback, and what was decided by the columns alone.
     """
@@ -130,7 +131,7 @@ def first_needs(
         for entry, state in _pairs(job, row)
         if not isinstance(state, Planned)
     ]
-    return _unique([ROWS, *_needs(states)]), tuple(aside)
+    return _unique(need for need in [ROWS, *_needs(states)] if not isinstance(need, Rows)), tuple(aside)
 
 
 def _why(state: State) -> str:

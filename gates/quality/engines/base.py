@@ -69,7 +69,8 @@ class SqlBatch:
         raise NotImplementedError
 
     def compute(self, metrics: Sequence[Metric]) -> Values:
-        """Values of `metrics`; what an earlier call has computed is not computed again."""
+        """Values of `metrics`; what an earlier call has computed is not computed again. `Rows` are only looked for where
+        there are some: asked for beside their number, they cost nothing where it is 0."""
         wanted = tuple(dict.fromkeys(metrics))
         self._compute_new(wanted)
         return {metric: self._values[metric] for metric in wanted}
@@ -80,16 +81,31 @@ class SqlBatch:
         counts = [counting(metric) for metric in shown if metric.limit is not None]
         first = dict.fromkeys((*(metric for metric in new if not isinstance(metric, Rows)), *counts))
         self.answer([metric for metric in first if metric not in self._values])
-        self.answer(shown)
+        self.show(shown)
         for metric in shown:
             self._put_count(metric)
 
+    def show(self, metrics: Sequence[Rows]) -> None:
+        """Fetch rows once their numbers are known. Engines override it to fetch those of many failures at once."""
+        wanted = [metric for metric in metrics if metric.limit is None or self._some(metric)]
+        if wanted:
+            self.answer(wanted)
+
+    def _some(self, metric: Rows) -> bool:
+        """Whether there is a row to show: what nothing fails is not looked for."""
+        count = self._values[counting(metric)]
+        return isinstance(count, int) and count > 0
+
     def _put_count(self, metric: Rows) -> None:
-        sample = self._values[metric]
-        if metric.limit is None or not isinstance(sample, Sample):
+        if metric.limit is None:
             return
         count = self._values[counting(metric)]
-        self._values[metric] = count if isinstance(count, Failed) else replace(sample, count=count)
+        if isinstance(count, Failed):
+            self._values[metric] = count
+        elif not count:
+            self._values[metric] = Sample(count=0, columns=metric.columns, rows=())
+        elif isinstance(sample := self._values[metric], Sample):
+            self._values[metric] = replace(sample, count=count)
 
     def answer(self, metrics: Sequence[Metric]) -> None:
         """Compute `metrics` and `keep` their values. Engines override it to choose cheaper ways first."""

@@ -15,8 +15,9 @@ from gates.quality.engines.duck_data import Data, describe
 from gates.quality.engines.duck_hashes import Running, queries
 from gates.quality.engines.duck_keys import HashProof
 from gates.quality.engines.duck_plan import Facts, Tuning
-from gates.quality.metrics import Duplicated, Failed, Metric, Quantiles, Query, Rows, Schema
-from gates.quality.planner import Part, Source, Step, counting, plan, plan_one, renamed, user_text
+from gates.quality.engines.duck_rows import Equal
+from gates.quality.metrics import Duplicated, Failed, Metric, Orphans, Quantiles, Query, Rows, Schema
+from gates.quality.planner import Part, Source, Step, counting, plan, plan_one, user_text
 from gates.quality.sql import Dialect
 from gates.quality.truth import decide
 
@@ -52,7 +53,10 @@ class DuckBatch(SqlBatch):
         self._tuning = tuning or Tuning()
         self._facts: Facts | None = None
         self._looked_at: set[str] = set()
-        self._equal: dict[Metric, str] = {}
+        self._simple: dict[Metric, Metric] = {}
+        self._equal: dict[Metric, Equal] = {}
+        self._left_open: list[Metric] = []
+        self._tried: set[Metric] = set()
         self._counted: dict[Query, int] = {}
 
     def read_schema(self) -> Schema:
@@ -71,21 +75,33 @@ class DuckBatch(SqlBatch):
     def answer(self, metrics: Sequence[Metric]) -> None:
         said = [metric for metric in metrics if self._sayable(metric)]
         if self.facts().small:
-            for step in self._plain(said):
+            for step in self._plainly(said):
                 self.run(step)
             return
         arrays = self._learn(said)
-        simple = {metric: duck_plan.simplified(metric, self.facts()) for metric in said}
-        self._answer_large(tuple(simple.values()), arrays)
-        self._values.update({metric: self._values[other] for metric, other in simple.items()})
+        self._simple |= {metric: duck_plan.simplified(metric, self.facts()) for metric in said}
+        self._answer_large(tuple(dict.fromkeys(self._simple[metric] for metric in said)), arrays)
+        self._take_over()
 
-    def _plain(self, metrics: Sequence[Metric]) -> tuple[Step, ...]:
-        shown = self._shown(metrics)
-        return (*shown.steps, *self._plainly(shown.left))
+    def _take_over(self) -> None:
+        """Values of simplified metrics are those of the metrics asked for."""
+        known = {metric: other for metric, other in self._simple.items() if other in self._values}
+        self._values.update({metric: self._values[other] for metric, other in known.items()})
 
-    def _shown(self, metrics: Sequence[Metric]) -> duck_plan.Shares:
-        counts = lambda metric: self._values.get(counting(metric))  # noqa: E731
-        return duck_rows.shown_rows(metrics, self.facts().rows, counts, self.source, self.dialect)
+    def show(self, metrics: Sequence[Rows]) -> None:
+        """The rows of everything that failed, and the metrics that cheap proofs have left open: one query for all."""
+        left_open, self._left_open = self._left_open, []
+        limited = [metric for metric in metrics if metric.limit is not None and self.source.positioned is not None]
+        failing = duck_rows.failing_of(limited, left_open, self._counting, self._values.get, self._equal)
+        if failing:
+            self.run(duck_rows.second_pass(failing, self.source, self.dialect))
+        self._take_over()
+        super().show([metric for metric in metrics if metric not in self._values])
+
+    def _counting(self, metric: Rows) -> Metric:
+        """What counts the rows, in the form in which it was computed."""
+        found = counting(metric)
+        return self._simple.get(found, found)
 
     def _learn(self, metrics: Sequence[Metric]) -> dict[str, Numbers]:
         """The bounds of the float columns of `metrics`, and that they have no NaN: what no footer says.
@@ -208,15 +224,14 @@ class DuckBatch(SqlBatch):
 
     def _shares(self, metrics: Sequence[Metric]) -> _Shares:
         facts, source, dialect = self.facts(), self.source, self.dialect
-        shown = self._shown(metrics)
-        grouped = duck_plan.by_value(shown.left, facts, source, dialect)
+        grouped = duck_plan.by_value(metrics, facts, source, dialect)
         ordered = duck_plan.in_order(grouped.left, facts, source, dialect)
         proofs, rest = duck_keys.hash_proofs(ordered.left, facts, source)
         flow = duck_plan.flowing(rest, facts, source, dialect, self._empty(rest))
         return _Shares(
             first=ordered.steps,
             hashed=proofs,
-            then=(*flow.steps, *grouped.steps, *shown.steps, *self._plainly(flow.left)),
+            then=(*flow.steps, *grouped.steps, *self._plainly(flow.left)),
         )
 
     def _empty(self, metrics: Iterable[Metric]) -> dict[Metric, Part]:
@@ -233,9 +248,6 @@ class DuckBatch(SqlBatch):
         for metric in metrics:
             if isinstance(metric, Query):
                 steps.append(duck_queries.counted(metric, self._text_of(metric), self._counted))
-            elif isinstance(metric, Rows) and (table := self._equal.get(self._key(metric))) is not None:
-                step = plan_one(duck_keys.among_equal(metric, table), self.source, self.dialect)
-                steps.append(renamed(step, metric))
             else:
                 left.append(metric)
         return (*plan(left, self.source, self.dialect), *steps)
@@ -243,19 +255,18 @@ class DuckBatch(SqlBatch):
     def _text_of(self, metric: Query) -> str:
         return user_text(metric, self.source, self.dialect)
 
-    def _key(self, metric: Rows) -> Metric:
-        return duck_plan.simplified(counting(metric), self.facts())
-
     def unsettled(self, metric: Metric) -> None:
         """A cheap proof failed: large keys go by their hashes, at the latest when nothing else is left."""
         if isinstance(metric, Query):
             count, text = self._counted.get(metric), self._text_of(metric)
             first = duck_queries.counted(metric, text, self._counted)
             self.run(first if count is None else duck_queries.first(metric, text, count))
-        elif isinstance(metric, Duplicated) and self.facts().hashed:
+        elif isinstance(metric, Duplicated) and self.facts().hashed and metric not in self._tried:
             running = self._started(duck_keys.hash_proof(metric, self.source))
             if running is not None:
                 self._finish(running)
+        elif isinstance(metric, Duplicated | Orphans):
+            self._leave_open(metric)
         else:
             super().unsettled(metric)
 
@@ -281,11 +292,18 @@ class DuckBatch(SqlBatch):
             return
         if not len(equal):
             self._values[metric] = 0
-        elif len(equal) * 8 > self.facts().rows:
+            return
+        if len(equal) * 8 <= self.facts().rows:
+            self._equal[metric] = Equal(table=self.connection.keep(equal, "h"), size=len(equal))
+        self._leave_open(metric)
+
+    def _leave_open(self, metric: Duplicated | Orphans) -> None:
+        """To be counted where its rows are looked for; at the second time by itself."""
+        if metric in self._tried or self.source.positioned is None:
             self.run(plan_one(metric, self.source, self.dialect))
         else:
-            self._equal[metric] = self.connection.keep(equal, "h")
-            self.run(duck_keys.equal_hashes(running.proof, self._equal[metric], self.source))
+            self._tried.add(metric)
+            self._left_open.append(metric)
 
     def explain(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
         """The queries for `metrics`, those of proofs among them. Only footers are read."""
@@ -298,7 +316,7 @@ class DuckBatch(SqlBatch):
     def _explained(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
         facts = self.facts()
         if facts.small:
-            return tuple(self.text(step) for step in self._plain(metrics))
+            return tuple(self.text(step) for step in self._plainly(metrics))
         simple = [duck_plan.simplified(metric, facts) for metric in metrics]
         self._decide(simple)
         arrays = [duck_arrays.query(name, self.source, self.dialect) for name in duck_arrays.wanted(simple, facts)]

@@ -1,20 +1,20 @@
 """Uniqueness by hashes: 64-bit hashes that are all different prove keys to be different. Pure.
 
-Equal ones prove nothing, and only their rows are looked at again, by the keys themselves.
+Equal ones prove nothing: their rows are counted, and their keys compared, where rows are looked for (`duck_rows`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeGuard
 
 from sqlglot import exp
 
 from gates.quality.engines.duck_plan import Facts, bits_part
-from gates.quality.metrics import Count, Duplicated, Metric, Rows
-from gates.quality.planner import Source, Step
-from gates.quality.sql import both, literal, named
+from gates.quality.metrics import Count, Duplicated, Metric
+from gates.quality.planner import Source
+from gates.quality.sql import both, named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,24 +67,3 @@ def hash_proof(metric: Duplicated, source: Source, counts: tuple[Count, ...] = (
     query = exp.select(named(hashed, "h"), *flags).from_(source.table.copy())
     query = query if metric.where is None else query.where(metric.where.copy())
     return HashProof(metric=metric, query=query, hash=hashed, counts=counts)
-
-
-def equal_hashes(proof: HashProof, table: str, source: Source) -> Step:
-    """The duplicates among rows whose hash is in `table` (a column `h`): counted by their keys."""
-    inner = exp.select(named(exp.Count(this=exp.Star()), "n")).from_(source.table.copy())
-    among = exp.In(this=proof.hash.copy(), query=exp.select("h").from_(table).subquery())
-    condition = both(proof.metric.where, among)
-    inner = inner.where(condition).group_by(*(key.copy() for key in proof.metric.keys))
-    inner = inner.having(exp.GT(this=exp.Count(this=exp.Star()), expression=literal(1)))
-    query = exp.select(exp.Sum(this=exp.column("n"))).from_(inner.subquery("t"))
-    return Step(query=query, metrics=(proof.metric,), read=lambda _, rows: {proof.metric: int(rows[0][0] or 0)})
-
-
-def among_equal(metric: Rows, table: str) -> Rows:
-    """`metric`, looked for only among rows whose hash is in `table`."""
-    found = metric.of
-    if not isinstance(found, Duplicated):
-        raise TypeError(metric)
-    hashed = exp.Anonymous(this="hash", expressions=[key.copy() for key in found.keys])
-    among = exp.In(this=hashed, query=exp.select("h").from_(table).subquery())
-    return replace(metric, of=replace(found, where=both(found.where, metric.where, among)), where=None)

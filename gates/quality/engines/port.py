@@ -28,7 +28,11 @@ class Batch(Protocol):
         ...
 
     def compute(self, metrics: Sequence[Metric]) -> Values:
-        """A value or `Failed` for every one of `metrics`; one bad metric does not take the others with it."""
+        """A value or `Failed` for every one of `metrics`; one bad metric does not take the others with it.
+
+        `Rows` cost nothing where there are none: they may be asked for beside their number, and are then fetched
+        together, in as few queries more as the engine can.
+        """
         ...
 
     def explain(self, metrics: Sequence[Metric]) -> tuple[str, ...]:

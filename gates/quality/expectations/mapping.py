@@ -1,4 +1,4 @@
-"""Expectations about rows: counted first; then, only where some are unexpected, the rows to show."""
+"""Expectations about rows: how many are unexpected, and where some are, the rows to show."""
 
 from __future__ import annotations
 
@@ -133,9 +133,11 @@ def not_judged_if_any(context: Context, considered: exp.Expression | None, colum
 
 
 def check_rows(context: Context, check: RowCheck) -> Planned:
-    """The expectation `check`: counts, then rows."""
-    wanted = _columns_to_show(context, check)
-    needs = [check.rows, check.unexpected] + ([check.considered] if check.considered is not None else [])
+    """The expectation `check`: counts, and rows where there are some to show."""
+    needs: list[Metric] = [check.rows, check.unexpected]
+    needs += [check.considered] if check.considered is not None else []
+    sample = _sample(context, check)
+    needs += [sample] if sample is not None else []
 
     def judge(values: Values) -> Planned | Finding:
         counts = _Counts(
@@ -143,13 +145,18 @@ def check_rows(context: Context, check: RowCheck) -> Planned:
             considered=None if check.considered is None else read(values, check.considered) or 0,
             unexpected=read(values, check.unexpected) or 0,
         )
-        limit = _limit(context)
-        if not counts.unexpected or limit == 0 or context.format.level is Level.BOOLEAN_ONLY:
-            return _finding(context, check, counts, None)
-        sample = Rows(of=check.of, columns=wanted, where=check.where, limit=limit)
-        return Planned(needs=(sample,), then=lambda more: _finding(context, check, counts, read(more, sample)))
+        shown = read(values, sample) if sample is not None and counts.unexpected else None
+        return _finding(context, check, counts, shown)
 
     return Planned(needs=tuple(dict.fromkeys(needs)), then=judge)
+
+
+def _sample(context: Context, check: RowCheck) -> Rows | None:
+    """The rows to show, which an engine fetches only where some are unexpected."""
+    limit = _limit(context)
+    if limit == 0 or context.format.level is Level.BOOLEAN_ONLY:
+        return None
+    return Rows(of=check.of, columns=_columns_to_show(context, check), where=check.where, limit=limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
