@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from cicd.config.airflow import AirflowConfig
 from cicd.config.analysis import AnalysisConfig
 from cicd.config.section import Name, Section, Url
 
@@ -167,6 +168,21 @@ class DagTargetConfig(Section):
     """Pause after new helpers arrived and before helpers are deleted, for readers that copy the folder in turns."""
     refuse_older: bool = False
     """Refuse to push a commit that is an ancestor of the one in force; `dags rollback` is not concerned."""
+    airflow: AirflowConfig | None = None
+    """The Airflow that reads the bucket, to wait until it has parsed a release."""
+    impersonate: str | None = None
+    """Service account to act as at `gs://`, from the credentials of the job (roles/iam.serviceAccountTokenCreator)."""
+    quota_project: str | None = None
+    """Google project that requests are counted for at `gs://`."""
+    profile: str | None = None
+    """Profile of the AWS configuration to use at `s3://`, such as one with a role of another account."""
+
+    @model_validator(mode="after")
+    def _identity_fits(self) -> DagTargetConfig:
+        for name, scheme in (("impersonate", "gs"), ("quota_project", "gs"), ("profile", "s3")):
+            if getattr(self, name) is not None and not self.bucket.startswith(f"{scheme}://"):
+                raise ValueError(f"{name}: only for {scheme}:// targets")
+        return self
 
 
 class DagsConfig(Section):

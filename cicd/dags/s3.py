@@ -62,12 +62,13 @@ class S3Store:
         timeout_s: float = 30.0,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
+        profile: str | None = None,
     ) -> None:
         self._bucket = bucket
         self._where = f"s3://{bucket}"
         self._clock = clock or SystemClock()
         self._jitter = jitter
-        self._client = _client(timeout_s)
+        self._client = _client(timeout_s, profile)
 
     def close(self) -> None:
         self._client.close()
@@ -162,8 +163,9 @@ class S3Store:
         )
 
 
-def _client(timeout_s: float) -> Any:
+def _client(timeout_s: float, profile: str | None) -> Any:
     try:
+        import botocore.exceptions
         import botocore.session
         from botocore import UNSIGNED
         from botocore.config import Config
@@ -171,7 +173,7 @@ def _client(timeout_s: float) -> Any:
         raise ConfigError(
             "s3:// targets need boto3", next_step="Install it with `pip install 'headgate[s3]'`."
         ) from error
-    session = botocore.session.get_session()
+    session = botocore.session.Session(profile=profile)
     elsewhere = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     options: dict[str, Any] = {
         "connect_timeout": timeout_s,
@@ -181,11 +183,17 @@ def _client(timeout_s: float) -> Any:
         "request_checksum_calculation": "when_required",  # Content-MD5 does it, on every server
         "response_checksum_validation": "when_required",
     }
-    if elsewhere:
-        options["s3"] = {"addressing_style": "path"}
-        if session.get_credentials() is None:
-            options["signature_version"] = UNSIGNED
-    return session.create_client("s3", config=Config(**options))
+    try:
+        if elsewhere:
+            options["s3"] = {"addressing_style": "path"}
+            if session.get_credentials() is None:
+                options["signature_version"] = UNSIGNED
+        return session.create_client("s3", config=Config(**options))
+    except (botocore.exceptions.ProfileNotFound, botocore.exceptions.ConfigParseError) as error:
+        raise ConfigError(
+            f"the AWS configuration does not fit: {error}",
+            next_step="Correct `profile` of the target or AWS_PROFILE, or the file that AWS_CONFIG_FILE names.",
+        ) from error
 
 
 def _lost() -> tuple[type[Exception], ...]:

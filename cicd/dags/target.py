@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -70,7 +71,27 @@ class Target:
         return self.store.read(self.prefix + path)
 
 
-def open_target(url: str, *, timeout_s: float = 30.0, allow_root: bool = False, clock: Clock | None = None) -> Target:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whom to act as, beyond the credentials of the job: each target may be another project's or account's.
+
+    `impersonate` (a service account) and `quota_project` are for `gs://`, `profile` (of the AWS configuration) is for
+    `s3://`; None leaves it to the environment.
+    """
+
+    impersonate: str | None = None
+    quota_project: str | None = None
+    profile: str | None = None
+
+
+def open_target(
+    url: str,
+    *,
+    timeout_s: float = 30.0,
+    allow_root: bool = False,
+    clock: Clock | None = None,
+    identity: Identity = Identity(),
+) -> Target:
     """The target that `url` names; nothing is contacted yet.
 
     Raises `ConfigError` for a malformed URL and `UnsafeActionError` for a bucket's root without `allow_root`.
@@ -89,19 +110,27 @@ def open_target(url: str, *, timeout_s: float = 30.0, allow_root: bool = False, 
             where=url,
             next_step=f"Name the DAG folder ({parts.scheme}://BUCKET/dags), or repeat with --allow-root if the bucket holds only DAGs.",
         )
-    store = _open_bucket(parts.scheme, parts.netloc, timeout_s, clock)
+    store = _open_bucket(parts.scheme, parts.netloc, timeout_s, clock, identity)
     full = f"{prefix}/" if prefix else ""
     return Target(url=url.rstrip("/"), store=store, prefix=full, workers=32, close=store.close)
 
 
-def _open_bucket(scheme: str, name: str, timeout_s: float, clock: Clock | None) -> GcsStore | S3Store:
+def _open_bucket(
+    scheme: str, name: str, timeout_s: float, clock: Clock | None, identity: Identity
+) -> GcsStore | S3Store:
     if scheme == "s3":
         from cicd.dags.s3 import S3Store
 
-        return S3Store(name, timeout_s=timeout_s, clock=clock)
+        return S3Store(name, timeout_s=timeout_s, clock=clock, profile=identity.profile)
     from cicd.dags.gcs import GcsStore
+    from cicd.dags.gcs_auth import default_credentials
 
-    return GcsStore(name, timeout_s=timeout_s, clock=clock)
+    credentials = default_credentials(
+        anonymous=bool(os.environ.get("STORAGE_EMULATOR_HOST")),
+        impersonate=identity.impersonate,
+        quota_project=identity.quota_project,
+    )
+    return GcsStore(name, timeout_s=timeout_s, clock=clock, credentials=credentials)
 
 
 def _open_folder(url: str, path: str, host: str) -> Target:

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
+from cicd.config.airflow import AirflowConfig
 from cicd.config.model import DagsConfig
 from cicd.dags.alive import describe_process
 from cicd.dags.gittree import Selection
 from cicd.dags.lock import LockTerms
 from cicd.dags.planning import Rules
 from cicd.dags.proposal import Bundle
-from cicd.dags.target import open_target
+from cicd.dags.target import Identity, open_target
 from headgate.clock import Clock
 from headgate.errors import ConfigError
 
@@ -41,6 +42,13 @@ class Destination:
     settle_s: float
     refuse_older: bool
     zip: bool
+    identity: Identity
+    airflow: AirflowConfig | None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.environment or self.url
 
     def selection(self, ref: str) -> Selection:
         return Selection(source=self.source, ref=ref, include=self.include, exclude=self.exclude)
@@ -95,6 +103,8 @@ def _configured(config: DagsConfig, name: str) -> Destination:
         settle_s=target.settle_s,
         refuse_older=target.refuse_older,
         zip=config.zip,
+        identity=Identity(impersonate=target.impersonate, quota_project=target.quota_project, profile=target.profile),
+        airflow=target.airflow,
     )
 
 
@@ -123,7 +133,11 @@ def open_bundle(
 ) -> Bundle:
     """The bundle at a destination, ready to be read or delivered; nothing is contacted yet."""
     target = open_target(
-        destination.url, timeout_s=destination.timeout_s, allow_root=permissions.allow_root, clock=clock
+        destination.url,
+        timeout_s=destination.timeout_s,
+        allow_root=permissions.allow_root,
+        clock=clock,
+        identity=destination.identity,
     )
     # A write may take a whole time-out: the lease must outlast it, and no write may begin that it does not cover.
     margin_s = destination.timeout_s + 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from cicd.dags.airflow.access import Access
 from cicd.dags.airflow.protocol import (
@@ -28,22 +28,6 @@ from headgate.http import HttpClient, Response
 _MOST_PAGES = 1000
 _Item = TypeVar("_Item")
 _Page = tuple[tuple[_Item, ...], int, int]
-
-
-class Airflow(Protocol):
-    """What waiting asks of Airflow. All methods raise `TransportError` and `RemoteStateError`."""
-
-    def look(self) -> tuple[tuple[ObservedDag, ...], tuple[ImportProblem, ...]]:
-        """All DAGs, stale ones too, and all import errors."""
-        ...
-
-    def source(self, dag: ObservedDag) -> str | None:
-        """The source that Airflow shows of a DAG, as it compares; None when it has none (any more)."""
-        ...
-
-    def request_parse(self, token: str) -> bool:
-        """Ask for a parse of a file as soon as possible; False when this account may not."""
-        ...
 
 
 class AirflowClient:

@@ -64,8 +64,8 @@ def _wants(
     released: Released, seen: AbstractSet[str], changed: AbstractSet[str], facts: Mapping[str, FileFacts]
 ) -> dict[str, Want]:
     touched = importers(released.sources, changed | released.deleted, released.roots)
-    if any(not path.endswith(".py") for path in changed | released.deleted):
-        touched = frozenset(seen)  # which DAGs read a data file nobody knows
+    if any(not path.endswith(".py") or ".zip/" in path for path in changed | released.deleted):
+        touched = frozenset(seen)  # which DAGs read a data file nobody knows; a zip file is read as a whole
     wants = {path: Want.GONE for path in released.deleted if path.endswith(".py")}
     for path in sorted(seen & (changed | touched)):
         if not _may_have_dags(facts[path]):
@@ -90,9 +90,9 @@ def folder_below(url: str) -> str:
 
 
 def changed_between(
-    before: Iterable[tuple[str, str]], after: Iterable[tuple[str, str]]
+    before: Iterable[tuple[str, object]], after: Iterable[tuple[str, object]]
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Paths added or changed, and paths deleted, between two sets of (path, hash)."""
+    """Paths added or changed, and paths deleted, between two sets of (path, hash or content)."""
     old, new = dict(before), dict(after)
     changed = frozenset(path for path, digest in new.items() if old.get(path) != digest)
     return changed, frozenset(old.keys() - new.keys())
