@@ -8,12 +8,20 @@ it; all others, and all events that name no service, are judged together.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from observability.commits import CHANGES, COMMITS, decode_commits, decode_names
-from observability.events import DeliveryEvent, Kind
+from observability.commits import CHANGES, COMMITS, SQUASH, decode_commits, decode_names
+from observability.events import DeliveryEvent, Kind, Scalar
+from observability.ranges import range_ends
 
-_RELEASES = ("previous_release", "retry_of", "rollback_of")
+_NAMED: Mapping[str, str] = {
+    "previous_release": "release",
+    "retry_of": "release",
+    "rollback_of": "release",
+    "artifact": "artifact",
+    SQUASH: "commit",
+}
+"""What the further facts of an event name."""
 _ARTIFACTS = frozenset({Kind.ARTIFACT_PACKAGED, Kind.ARTIFACT_PUBLISHED})
 _INCIDENTS = frozenset({Kind.INCIDENT_DETECTED, Kind.INCIDENT_REPORTED, Kind.INCIDENT_RESOLVED})
 
@@ -28,14 +36,17 @@ def names(event: DeliveryEvent) -> Iterator[str]:
         yield f"incident {event.source} {event.subject}"
     elif event.kind in _ARTIFACTS:
         yield f"artifact {event.subject}"
-    if not event.data:
-        return
-    for key in _RELEASES:
-        if (named := event.data.get(key)) is not None:
-            yield f"release {named}"
-    if (artifact := event.data.get("artifact")) is not None:
-        yield f"artifact {artifact}"
-    for commit in decode_commits(event.data.get(COMMITS)):
+    elif event.kind is Kind.COMMITS_COMPARED and (ends := range_ends(event)) is not None:
+        yield f"commit {ends[1]}"  # the other end needs no mention: a range is looked for by both
+    if event.data:
+        yield from _named_in_data(event.data)
+
+
+def _named_in_data(data: Mapping[str, Scalar]) -> Iterator[str]:
+    for key, kind in _NAMED.items():
+        if (named := data.get(key)) is not None:
+            yield f"{kind} {named}"
+    for commit in decode_commits(data.get(COMMITS)):
         for sha in (commit.sha, commit.original, commit.reverts):
             if sha:
                 yield f"commit {sha}"

@@ -67,7 +67,13 @@ def _version_3(connection: Connection) -> None:
     metadata.create_all(connection, tables=PROJECTION)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_version_1, _version_2, _version_3)
+def _version_4(connection: Connection) -> None:
+    """The projection knows since when each name is in use, and where histories may be cut. Made anew from the log."""
+    metadata.drop_all(connection, tables=PROJECTION)
+    metadata.create_all(connection, tables=PROJECTION)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_version_1, _version_2, _version_3, _version_4)
 CURRENT = len(MIGRATIONS)
 
 

@@ -56,8 +56,10 @@ class PostgresDatabase:
                 yield connection
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
         with mapped(self.where), self.engine.begin() as connection:
+            if not durable:
+                connection.execute(text("SET LOCAL synchronous_commit = off"))
             connection.execute(text("SELECT set_config('lock_timeout', :ms, true)"), {"ms": str(self._timeout_ms)})
             connection.execute(_LOCK)
             yield connection

@@ -66,6 +66,7 @@ keys = Table(
     metadata,
     Column("key", SEQUENCE, primary_key=True, autoincrement=False),
     Column("owner", Integer, nullable=False),
+    Column("since_us", BigInteger, nullable=False),
 )
 services = Table(
     "dora_services",
@@ -74,6 +75,8 @@ services = Table(
     Column("name", TEXT, nullable=False, unique=True),
     Column("shared", Boolean, nullable=False),
     Column("dirty", Boolean, nullable=False),
+    Column("since_us", BigInteger),
+    Column("cuts", TEXT, nullable=False),
     Index("dora_services_dirty", "dirty"),
 )
 facts = Table(

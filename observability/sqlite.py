@@ -41,8 +41,8 @@ class SqliteDatabase:
             yield connection
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Connection]:
-        with mapped(self.where), connect(self.engine, write=True) as connection:
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+        with mapped(self.where), connect(self.engine, write=True, durable=durable) as connection:
             yield connection
 
     def insert(self, connection: Connection, rows: Sequence[Row]) -> None:
@@ -80,10 +80,11 @@ def open_engine(url: str, *, root: Path | None, create: bool, clock: Clock, time
 
 
 @contextlib.contextmanager
-def connect(engine: Engine, *, write: bool) -> Iterator[Connection]:
+def connect(engine: Engine, *, write: bool, durable: bool = True) -> Iterator[Connection]:
     """One transaction. A writing one takes the write lock at its start, so that it can never fail half-way with
     "database is locked" the way a reader that turns writer does."""
-    with engine.connect().execution_options(headgate_write=write) as connection, connection.begin():
+    options = {"headgate_write": write, "headgate_durable": durable}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
@@ -160,7 +161,11 @@ def _prepare(dbapi: sqlite3.Connection, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    writing = connection.get_execution_options().get("headgate_write", False)
+    options = connection.get_execution_options()
+    writing = options.get("headgate_write", False)
+    if not options.get("headgate_durable", True):
+        # The log's next durable commit syncs the same write-ahead log, this one's frames with it.
+        connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 

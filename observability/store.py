@@ -88,8 +88,9 @@ class Database(Protocol):
         """One transaction that sees one state of the log."""
         ...
 
-    def writing(self) -> AbstractContextManager[Connection]:
-        """One transaction that no other writer of this log overlaps."""
+    def writing(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
+        """One transaction that no other writer of this log overlaps. One that is not `durable` may be undone by a loss
+        of power, but never without everything after it."""
         ...
 
     def insert(self, connection: Connection, rows: Sequence[Row]) -> None:
@@ -149,6 +150,19 @@ class SqlEventStore:
             self.database.insert(connection, rows)
             # Counted in the transaction that keeps other writers out: nobody else can have added in between.
             return connection.execute(select(func.count()).where(events.c.seq > before)).scalar_one()
+
+    def append_each(self, batches: Sequence[Sequence[DeliveryEvent]]) -> list[int]:
+        """As `append`, for several batches in one transaction: durable together (or none), and counted apart."""
+        received = to_microseconds(self._clock.now())
+        rows = [to_rows(batch, received) for batch in batches]
+        counts: list[int] = []
+        with self.database.writing() as connection:
+            for batch in rows:
+                before = _last(connection)
+                if batch:
+                    self.database.insert(connection, batch)
+                counts.append(connection.execute(select(func.count()).where(events.c.seq > before)).scalar_one())
+        return counts
 
     def read(
         self,

@@ -184,23 +184,23 @@ def rebuild(options: argparse.Namespace) -> Result:
 
 
 def update(options: argparse.Namespace) -> Result:
-    """One more deployment, taken in and brought into the projection: the median over several services."""
+    """One more event, taken in and brought into the projection: the median over several services.
+
+    A third are new deployments, a third incidents of them, a third rollbacks of a deployment of the last days.
+    """
     from observability.projection import Projection
 
     store: SqlEventStore = open_store(options.store, create=False)
+    turn = options.deployments // options.services
     times = []
     for number in range(UPDATES + 1):
-        late = next(year._service(number, 1, seed=99))
-        moved = type(late)(**{**_fields(late), "occurred_at": year.START + year.YEAR, "id": f"late-{number}"})
+        service = number % options.services // 3
+        event = year.another(service, turn + number, ("deployed", "incident", "rollback")[number % 3])
         started = time.perf_counter()
-        store.append([moved])
+        store.append([event])
         Projection(store.database).refresh()
         times.append(time.perf_counter() - started)
-    return {"seconds": statistics.median(times[1:]), "rows": 1, "worst": max(times[1:])}
-
-
-def _fields(event: DeliveryEvent) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in event.__slots__}
+    return {"seconds": statistics.median(times[1:]), "rows": UPDATES, "worst": max(times[1:])}
 
 
 PHASES = {"raw": raw, "ingest": ingest, "rebuild": rebuild, "select": select, "read": read, "report": report, "update": update}  # fmt: skip

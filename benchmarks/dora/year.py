@@ -25,10 +25,33 @@ def events(deployments: int, services: int, seed: int = 8) -> Iterator[DeliveryE
     return heapq.merge(*streams, key=lambda event: event.occurred_at)
 
 
+def name_of(number: int) -> str:
+    return f"team-{number % 40:02}/service-{number:04}"
+
+
+def another(number: int, turn: int, what: str) -> DeliveryEvent:
+    """One event of a service after the year: a deployment, an incident of it, the rollback of one."""
+    chance, name = random.Random(f"{number}/{turn}/{what}"), name_of(number)
+    at = START + YEAR + timedelta(minutes=turn)
+    if what == "incident":
+        return DeliveryEvent(
+            kind=Kind.INCIDENT_DETECTED, source="/pager", id=f"late-{turn}", occurred_at=at, subject=f"INC-{turn}",
+            service=name, environment="prod",
+        )  # fmt: skip
+    kind = Kind.SERVICE_UPGRADED if what == "deployed" else Kind.SERVICE_ROLLEDBACK
+    release = f"{name}-late-{turn}" if what == "deployed" else f"{name}-late-{turn - 2}"
+    return DeliveryEvent(
+        kind=kind, source=f"https://gitlab.example.com/{name}", id=f"late-{turn}", occurred_at=at, subject=release,
+        service=name, environment="prod", release=release, outcome="success",
+        commit=f"{chance.getrandbits(160):040x}" if what == "deployed" else None,
+        committed_at=at - timedelta(hours=3) if what == "deployed" else None,
+    )  # fmt: skip
+
+
 def _service(number: int, deployments: int, seed: int) -> Iterator[DeliveryEvent]:
     """The events of one service, in order of time."""
     chance = random.Random(f"{seed}/{number}")
-    name, gap = f"team-{number % 40:02}/service-{number:04}", YEAR / max(deployments, 1)
+    name, gap = name_of(number), YEAR / max(deployments, 1)
     waiting: list[tuple[datetime, int, DeliveryEvent]] = []
     serial = 0
     for turn in range(deployments):
