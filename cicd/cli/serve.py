@@ -1,4 +1,4 @@
-"""`headgate serve`: dashboard, /metrics and event collector on one port."""
+"""`headgate serve`: dashboard, /metrics and collector on one port."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping
+
+    from observability.collector.verify import Key
+
+_GRACE_S = 20
 
 
 @click.command()
@@ -19,40 +24,103 @@ if TYPE_CHECKING:
 @click.option("--port", type=click.IntRange(0, 65535), default=8460, show_default=True, help="0 takes a free one.")
 @click.option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="Window of the metrics.")
 @click.option("--time-zone", "zone_name", metavar="ZONE", help="Zone in which times are shown.")
+@click.option(
+    "--allow-unverified",
+    is_flag=True,
+    help="Take webhooks of senders that have no secret configured; only on a loopback address.",
+)
 @store_option()
 @click.pass_obj
-def serve(app: App, host: str, port: int, days: int, zone_name: str | None, store_url: str | None) -> int:
-    """Serve the dashboard (/), /metrics, /api/dora.json, /healthz and the collector (POST /events).
+def serve(
+    app: App, host: str, port: int, days: int, zone_name: str | None, allow_unverified: bool, store_url: str | None
+) -> int:
+    """Serve the dashboard (/), /metrics, /api/dora.json, /healthz, /readyz and the collector.
 
-    Events are taken only with the token of HEADGATE_COLLECTOR_TOKEN; without one all are refused. The URL is printed
-    on stdout. Ctrl-C ends it with exit code 0.
+    The collector takes webhooks (POST /webhooks/SENDER) and CDEvents (POST /events) of senders whose secret is in the
+    environment; the others are refused. /openapi.json describes it. The URL is printed on stdout. Ctrl-C and SIGTERM
+    let running requests end, then exit with code 0.
     """
-    from headgate.secrets import read_secret
-
     zone = time_zone(app, zone_name, store_url)
     store = open_for(app, store_url, create=True)
     try:
         import uvicorn
 
+        from observability.collector.app import Collector, Doors
+        from observability.collector.guard import guarded
+        from observability.collector.request import Limits
+        from observability.collector.site import Site
         from observability.dashboard import create_app
     except ImportError as error:
         from headgate.errors import ConfigError
 
         raise ConfigError(f"{error.name} is not installed", next_step="Install headgate[serve].") from error
-    token = read_secret("HEADGATE_COLLECTOR_TOKEN")
-    if token is None:
-        say("no HEADGATE_COLLECTOR_TOKEN: POST /events refuses every event")
-    title = "Headgate" if store_url is not None else app.config.project
-    web = create_app(store, clock=app.clock, collector_token=token, title=title, days=days, zone=zone)
+    keys = _read_keys()
     listener = _listen(host, port)
+    _check_unverified(listener, allow_unverified)
+    limits = Limits()
+    collector = Collector(store, Doors(keys=keys, unverified=allow_unverified), clock=app.clock, limits=limits)
+    title = "Headgate" if store_url is not None else app.config.project
+    pages = create_app(store, clock=app.clock, registries=[collector.registry], title=title, days=days, zone=zone)
+    config = uvicorn.Config(
+        Site(collector, pages),
+        http=guarded(limits.header_s, lambda result: collector.count("unknown", result)),
+        ws="none",
+        log_level="warning",
+        lifespan="off",
+        limit_concurrency=limits.connections,
+        h11_max_incomplete_event_size=limits.header_bytes,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
     # The socket listens already, so the address may be used as soon as it is read.
     click.echo(_address(listener))
-    server = uvicorn.Server(uvicorn.Config(web, log_level="warning", lifespan="off", timeout_graceful_shutdown=2))
+    return _run(uvicorn.Server(config), listener)
+
+
+def _run(server: object, listener: socket.socket) -> int:
+    from typing import cast
+
+    import uvicorn
+
+    from headgate.interrupts import stop_signals
+
     try:
-        server.run(sockets=[listener])
+        with stop_signals():
+            cast("uvicorn.Server", server).run(sockets=[listener])
     except KeyboardInterrupt:  # uvicorn finishes what it serves, then raises the signal again
         say("stopped")
     return ExitCode.PASS
+
+
+def _read_keys() -> Mapping[str, tuple[Key, ...]]:
+    """The secrets of the senders, from the environment; says which senders are open."""
+    from headgate.secrets import read_secret
+    from observability.collector.senders import read_keys
+
+    keys = read_keys(read_secret)
+    taken = [name for name, ways in keys.items() if any(way.secrets for way in ways)]
+    say(
+        f"webhooks are taken from: {', '.join(taken)}"
+        if taken
+        else "no sender's secret is set: every webhook is refused"
+    )
+    return keys
+
+
+def _check_unverified(listener: socket.socket, allowed: bool) -> None:
+    from ipaddress import ip_address
+
+    from headgate.errors import ConfigError
+
+    if not allowed:
+        return
+    if not ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback:
+        listener.close()
+        raise ConfigError(
+            "--allow-unverified would let everybody write the metrics",
+            where="--host",
+            next_step="Use it with --host 127.0.0.1 only, or set the senders' secrets.",
+        )
+    say("warning: webhooks of senders without a secret are taken unverified")
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -63,7 +131,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=128)
+        return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         raise ConfigError(
             f"cannot listen: {error.strerror or error}",

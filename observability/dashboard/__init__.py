@@ -1,4 +1,4 @@
-"""The dashboard and the event collector: pages drawn on the server, no script, no font or file from elsewhere."""
+"""The dashboard: pages drawn on the server, no script, no font or file from elsewhere."""
 
 from observability.dashboard.app import create_app
 from observability.dashboard.pages import render_static

@@ -1,10 +1,12 @@
-"""The web application: dashboard, `/metrics`, `/healthz`, `/api/dora.json` and the event collector."""
+"""The web application: dashboard, `/metrics` and `/api/dora.json`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -15,10 +17,8 @@ from starlette.routing import Route
 
 from headgate.clock import Clock, SystemClock
 from headgate.errors import HeadgateError
-from headgate.secrets import Secret
 from observability.dashboard import pages
 from observability.dashboard.changes import change_view
-from observability.dashboard.collector import EventCollector
 from observability.dashboard.view import overview
 from observability.dora import Period, evaluate_dora
 from observability.dora_report import to_data
@@ -35,25 +35,23 @@ def create_app(
     store: EventStore,
     *,
     clock: Clock | None = None,
-    collector_token: Secret | None = None,
+    registries: Sequence[CollectorRegistry] = (),
     title: str = "Headgate",
     days: int = 30,
     zone: tzinfo = UTC,
 ) -> Starlette:
     """The application on `store`. `days` is the window of the front page and of the gauges of `/metrics`.
 
-    Everything shown is computed from the store on request, so several servers may show one store. Without
-    `collector_token` the collector refuses every event. A store that cannot be read is answered with 503.
+    Everything shown is computed from the store on request, so several servers may show one store. `registries` are
+    shown on `/metrics` as well. A store that cannot be read is answered with 503.
     """
-    views = _Views(store, clock or SystemClock(), title, days, zone, EventCollector(store, collector_token))
+    views = _Views(store, clock or SystemClock(), title, days, zone, registries)
     return Starlette(
         routes=[
             Route("/", views.front, methods=["GET"]),
             Route("/changes/{name:path}", views.change, methods=["GET"]),
             Route("/metrics", views.metrics, methods=["GET"]),
-            Route("/healthz", views.healthz, methods=["GET"]),
             Route("/api/dora.json", views.dora, methods=["GET"]),
-            Route("/events", views.collector.handle, methods=["POST"]),
         ],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=_harden)],
         exception_handlers={HeadgateError: _unavailable},
@@ -64,14 +62,20 @@ class _Views:
     """Handlers; the ones that read the store are plain functions, which Starlette runs in threads."""
 
     def __init__(
-        self, store: EventStore, clock: Clock, title: str, days: int, zone: tzinfo, collector: EventCollector
+        self,
+        store: EventStore,
+        clock: Clock,
+        title: str,
+        days: int,
+        zone: tzinfo,
+        registries: Sequence[CollectorRegistry],
     ) -> None:
         self.store = store
         self.clock = clock
         self.title = title
         self.days = days
         self.zone = zone
-        self.collector = collector
+        self.registries = registries
 
     def front(self, request: Request) -> Response:
         view = overview(
@@ -92,14 +96,8 @@ class _Views:
 
     def metrics(self, request: Request) -> Response:
         accept = request.headers.get("accept", "")
-        body, content_type = expose(
-            self.store, self.clock, timedelta(days=self.days), accept, [self.collector.registry]
-        )
+        body, content_type = expose(self.store, self.clock, timedelta(days=self.days), accept, self.registries)
         return Response(body, headers={"Content-Type": content_type})
-
-    def healthz(self, request: Request) -> Response:  # noqa: ARG002 - a handler's signature
-        self.store.last_sequence()
-        return PlainTextResponse("ok\n")
 
     def dora(self, request: Request) -> Response:
         now = self.clock.now()

@@ -5,35 +5,29 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 
 from headgate.errors import LockHeldError
-from headgate.secrets import Secret
-from observability.cdevents import to_cdevent, to_cloudevent
 from observability.dashboard import create_app
-from observability.dashboard.collector import MAX_BODY
 from observability.store import SqlEventStore, open_store
 from tests.observability.dashboard.test_pages import STORY, check
 from tests.testing.delivery import at, deployed
 from tests.testing.stepped_clock import SteppedClock
 
-TOKEN = "collector-test-token"
-EVENT = deployed("5 09:00", "c9", release="r9")
-
 
 class Site:
     """Requests to an application on a store."""
 
-    def __init__(self, store: SqlEventStore, *, token: str | None = TOKEN) -> None:
+    def __init__(self, store: SqlEventStore, *, registries: Sequence[CollectorRegistry] = ()) -> None:
         self.store = store
-        secret = Secret(token) if token else None
-        self._app = create_app(store, clock=SteppedClock(at("7 00:00")), collector_token=secret, title="shop")
+        self._app = create_app(store, clock=SteppedClock(at("7 00:00")), registries=registries, title="shop")
 
     def request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         async def send() -> httpx.Response:
@@ -45,12 +39,6 @@ class Site:
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self.request("GET", path, headers=headers)
-
-    def post(
-        self, content: bytes, *, token: str | None = TOKEN, kind: str = "application/cloudevents+json"
-    ) -> httpx.Response:
-        headers = {"Content-Type": kind} | ({"Authorization": f"Bearer {token}"} if token is not None else {})
-        return self.request("POST", "/events", content=content, headers=headers)
 
 
 @pytest.fixture
@@ -106,10 +94,9 @@ def test_a_window_that_is_no_number_of_days_is_400(site: Site, days: str) -> Non
     assert site.request("GET", "/", params={"days": days}).status_code == 400
 
 
-def test_metrics_healthz_and_json(site: Site) -> None:
+def test_metrics_and_json(site: Site) -> None:
     metrics = site.get("/metrics")
     assert 'headgate_deployments_total{environment="prod",outcome="success",service="shop"} 2.0' in metrics.text
-    assert site.get("/healthz").text == "ok\n"
     report = site.get("/api/dora.json?days=7&service=shop").json()
     assert report["services"][0]["metrics"]["change_fail_rate"]["value"] == 0.5
     assert site.get("/api/dora.json?service=nobody").json()["services"] == []
@@ -121,81 +108,25 @@ def test_openmetrics_on_request(site: Site) -> None:
     assert answer.text.endswith("# EOF\n")
 
 
-@pytest.mark.parametrize("form", [to_cloudevent, to_cdevent])
-def test_an_acknowledged_event_is_in_the_log_once(site: Site, form: Any) -> None:
-    body = json.dumps(form(EVENT)).encode()
-    first, second = site.post(body), site.post(body)
-    assert (first.status_code, first.json()["status"]) == (202, "recorded")
-    assert (second.status_code, second.json()["status"]) == (200, "known")
-    assert [event for event in site.store.read() if event.id == EVENT.id] == [EVENT]
-    assert 'headgate_collector_requests_total{result="duplicate"} 1.0' in site.get("/metrics").text
-
-
-@pytest.mark.parametrize("token", [None, "", "wrong", TOKEN + "x", "ü"])
-def test_without_the_token_nothing_is_taken(site: Site, token: str | None) -> None:
-    headers = {b"Content-Type": b"application/json"}
-    if token is not None:
-        headers[b"Authorization"] = f"Bearer {token}".encode()
-    before = site.store.last_sequence()
-    answer = site.request("POST", "/events", content=json.dumps(to_cdevent(EVENT)), headers=headers)
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert site.store.last_sequence() == before
-
-
-def test_without_a_configured_token_every_event_is_refused(site: Site) -> None:
-    closed = Site(site.store, token=None)
-    for token in (None, "", "None", TOKEN):
-        answer = closed.post(json.dumps(to_cdevent(EVENT)).encode(), token=token)
-        assert answer.status_code == 401
-        assert "HEADGATE_COLLECTOR_TOKEN" in answer.json()["error"]
-
-
-@pytest.mark.parametrize(
-    ("body", "kind", "status", "words"),
-    [
-        (b"{", "application/json", 400, "not JSON"),
-        (b"", "application/json", 400, "not JSON"),
-        (b"[" * 100_000, "application/json", 400, "not JSON"),
-        (b"\xff\xfe", "application/json", 400, "not UTF-8"),
-        (b"[]", "application/json", 400, "JSON object"),
-        (b'{"kind": "moon.landed"}', "application/json", 400, "event record"),
-        (b'{"a": "\\ud800"}', "application/json", 400, "neither a CDEvent"),
-        (b"x" * (MAX_BODY + 1), "application/json", 413, "at most"),
-        (b"a=1", "application/x-www-form-urlencoded", 415, "send application/cloudevents+json"),
-    ],
-    ids=["broken", "empty", "deep", "not utf-8", "array", "unknown kind", "other object", "large", "form"],
-)
-def test_bad_bodies_are_refused(site: Site, body: bytes, kind: str, status: int, words: str) -> None:
-    before = site.store.last_sequence()
-    answer = site.post(body, kind=kind)
-    assert (answer.status_code, site.store.last_sequence()) == (status, before)
-    assert words in answer.json()["error"]
-
-
-def test_a_get_of_the_collector_is_405(site: Site) -> None:
-    assert site.get("/events").status_code == 405
-
-
 class _LockedStore(SqlEventStore):
     """Nobody gets in."""
 
-    def append(self, batch: Any) -> int:
-        raise LockHeldError("locked", where="/secret/path/events.db")
-
-    def last_sequence(self) -> int:
+    def read(self, *args: Any, **kwargs: Any) -> Any:
         raise LockHeldError("locked", where="events.db")
 
 
-def test_a_store_that_cannot_be_used_is_503_and_asks_to_retry(site: Site) -> None:
+def test_a_store_that_cannot_be_read_is_503_and_asks_to_retry(site: Site) -> None:
     locked = Site(_LockedStore(site.store.database, clock=SteppedClock(at("7 00:00"))))
-    answer = locked.post(json.dumps(to_cdevent(EVENT)).encode())
+    answer = locked.get("/")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
-    assert "secret" not in answer.text
-    assert locked.get("/healthz").status_code == 503
 
 
-def test_an_event_posted_now_is_on_the_page(site: Site) -> None:
-    other = deployed("5 09:00", "c9", release="r9", service="dags/shop")
-    site.post(json.dumps(to_cloudevent(other)).encode())
+def test_other_metrics_are_shown_with_those_of_the_store(site: Site) -> None:
+    registry = CollectorRegistry()
+    Counter("others", "Something else.", registry=registry).inc()
+    assert "others_total 1.0" in Site(site.store, registries=[registry]).get("/metrics").text
+
+
+def test_an_event_of_now_is_on_the_page(site: Site) -> None:
+    site.store.append([deployed("5 09:00", "c9", release="r9", service="dags/shop")])
     assert "dags/shop" in check(site.get("/").text).text
