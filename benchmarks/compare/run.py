@@ -82,6 +82,7 @@ SCAN = """
 import duckdb, sys
 connection = duckdb.connect()
 connection.execute("SET preserve_insertion_order = false")
+connection.execute("SET enable_progress_bar = false")
 for path in sys.argv[1:]:
     columns = ", ".join('"' + row[0] + '"' for row in connection.execute(f"DESCRIBE SELECT * FROM '{path}'").fetchall())
     connection.execute(f"SELECT count(*), sum(hash({columns})) FROM '{path}'").fetchall()
@@ -118,6 +119,7 @@ def written(folder: Path, name: str, orders: Path) -> str:
     if not target.exists():
         partial = target.with_suffix(".partial")
         with duckdb.connect() as connection:
+            connection.execute("SET enable_progress_bar = false")
             text = query.format(orders=f"read_parquet('{orders}')")
             connection.execute(f"COPY ({text}) TO '{partial}' ({options})")
         partial.replace(target)

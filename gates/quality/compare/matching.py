@@ -5,7 +5,8 @@ Order of work, each step only where the one before did not settle it:
 2. same keys: one checksum per column, bound to the keys: the columns that changed, or none;
 3. a join on the key, of hashes of those columns; if keys differ, of one hash of the row, and few changed rows are then
    read and compared column by column;
-4. repeated keys: all rows are grouped by key, and compared as groups; those that are alone also column by column.
+4. repeated keys: the hashes of all rows are grouped by key, and compared as groups; those that are alone also column by
+   column.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gates.quality.compare import sql
+from gates.quality.compare.hashed import Hashed, fetch_hashed, fetch_parts, fetch_seen_of, forget_hashed, is_tight, want
 from gates.quality.compare.model import MAX_SAMPLE, Keys
 from gates.quality.compare.seen import Asked, Layout, fetch_seen, is_out_of_memory
 from gates.quality.engines.base import QueryFailedError
@@ -123,21 +125,31 @@ def _join(
     ordered = sorted(indices, key=lambda index: not _tolerant(layout, index))
     chunks = [ordered[at : at + _CHUNK] for at in range(0, len(ordered), _CHUNK)] or [[]]
     names = tuple(f"x{index}" for index in range(len(layout.renames)))
-    first = _carried(layout, ordered, whole=True) if whole else _carried(layout, chunks[0])
-    equal_names = sql.Carried(columns=names) if names else None
-    _make_joined(asked, "joined", partial(sql.join, count, first, equal_names, nulls=nulls, sides=sides))
+    hashed = None
+    plain = whole and not names and not any(_tolerant(layout, index) for index in indices)
+    if plain and is_tight(asked, rows):
+        hashed = fetch_hashed(asked, layout, rows)
+        fetch_parts(asked, hashed, "joined", sql.hashed_join)
+        forget_hashed(asked)
+    else:
+        first = _carried(layout, ordered, whole=True) if whole else _carried(layout, chunks[0])
+        equal_names = sql.Carried(columns=names) if names else None
+        _make_joined(asked, "joined", partial(sql.join, count, first, equal_names, nulls=nulls, sides=sides))
     pairs, lost, added = asked.row(f"SELECT {', '.join(f'count(*) FILTER (s = {s})' for s in range(3))} FROM joined")
     alone = asked.row("SELECT count(DISTINCT hk) FROM joined WHERE s > 0")[0]
     if (pairs + lost, pairs + added, lost + added) != (*rows, alone):
         return None
     equal = asked.row(f"SELECT {sql.bit_counts('equal', len(names))} FROM joined") if names else ()
     for what, side in (("lost", 1), ("added", 2)):
-        _want(asked, what, f"joined WHERE s = {side}")
+        _want(asked, what, f"joined WHERE s = {side}", hashed)
     changed = asked.row("SELECT count(*) FROM joined WHERE mask <> 0")[0]
     seen = whole and changed <= _FEW
     if seen:
         asked.rows("INSERT INTO wanted SELECT 'changed', hk FROM joined WHERE mask <> 0")
-        fetch_seen(asked, layout, (range(len(layout.columns)), range(len(layout.columns))), max(rows))
+        if hashed:
+            fetch_seen_of(asked, hashed)
+        else:
+            fetch_seen(asked, layout, (range(len(layout.columns)), range(len(layout.columns))), max(rows))
     for at, chunk in enumerate(chunks):
         if at or whole:
             carried, where = _carried(layout, chunk), _SEEN if seen else sides
@@ -189,13 +201,17 @@ def _changes(asked: Asked, chunks: Sequence[Sequence[int]]) -> dict[int, int]:
     return dict(sorted(changed.items()))
 
 
-def _want(asked: Asked, what: str, table: str) -> None:
+def _want(asked: Asked, what: str, table: str, hashed: Hashed | None = None) -> None:
+    if hashed:
+        want(asked, hashed, what, table)
+        return
     asked.rows(f"INSERT INTO wanted SELECT '{what}', hk FROM {table} ORDER BY hk LIMIT {MAX_SAMPLE}")
 
 
 def _with_repeats(asked: Asked, layout: Layout, rows: tuple[int, int]) -> Matched:
     """All rows grouped by key and compared as groups; where a key is on both sides once, also column by column."""
-    asked.rows(f"CREATE OR REPLACE TEMP TABLE grouped AS {sql.grouped(layout.place, layout.names)}")
+    hashed = fetch_hashed(asked, layout, rows)
+    fetch_parts(asked, hashed, "grouped", sql.grouped)
     counts = asked.row(
         "SELECT count(*) FILTER (nb > 1), count(*) FILTER (nh > 1), coalesce(sum(nb) FILTER (nb > 1), 0)::BIGINT, "
         "coalesce(sum(nh) FILTER (nh > 1), 0)::BIGINT, count(*) FILTER (nb > 0 AND nh > nb), "
@@ -207,8 +223,9 @@ def _with_repeats(asked: Asked, layout: Layout, rows: tuple[int, int]) -> Matche
     matched = rows[0] - (base_rows - base_keys) - lost
     kinds = {"lost": "nh = 0", "added": "nb = 0", "grown": "nb > 0 AND nh > 0 AND nb <> nh"}
     for what, condition in kinds.items():
-        _want(asked, what, f"grouped WHERE {condition}")
-    single = _singles(asked, layout, rows)
+        want(asked, hashed, what, f"grouped WHERE {condition}")
+    single = _singles(asked, hashed)
+    forget_hashed(asked)
     keys = Keys(
         columns=_names(layout),
         matched=matched,
@@ -226,12 +243,14 @@ def _with_repeats(asked: Asked, layout: Layout, rows: tuple[int, int]) -> Matche
     return Matched(keys=keys, compared=matched - both, changed=single.changed, equal=single.equal, seen=True)
 
 
-def _singles(asked: Asked, layout: Layout, rows: tuple[int, int]) -> Matched:
+def _singles(asked: Asked, hashed: Hashed) -> Matched:
     """Changed rows, by column, of the keys that are on both sides once."""
-    few = asked.row(f"SELECT count(*) FROM grouped WHERE changed AND NOT ({sql.REPEATED})")[0] <= _FEW
+    layout = hashed.layout
+    changed = f"grouped WHERE changed AND nb > 0 AND nh > 0 AND NOT {sql.REPEATED}"
+    few = asked.row(f"SELECT count(*) FROM {changed}")[0] <= _FEW
     if few:
-        asked.rows(f"INSERT INTO wanted SELECT 'changed', hk FROM grouped WHERE changed AND NOT ({sql.REPEATED})")
-    fetch_seen(asked, layout, (range(len(layout.columns)), range(len(layout.columns))), max(rows))
+        asked.rows(f"INSERT INTO wanted SELECT 'changed', hk FROM {changed}")
+    fetch_seen_of(asked, hashed)
     for side, single in zip(sql.SIDES, _SINGLE, strict=True):
         source = f"{side}_seen" if few else f"(SELECT *, {layout.place} AS hk FROM {side})"
         asked.rows(
@@ -251,7 +270,7 @@ def _singles(asked: Asked, layout: Layout, rows: tuple[int, int]) -> Matched:
     keys = Keys(columns=_names(layout), matched=0, lost=0, added=0, changed=_changed_rows(asked, len(chunks)))
     changes = _changes(asked, chunks)
     if not few:  # what is wanted now was not known when the rows were read
-        fetch_seen(asked, layout, (range(len(layout.columns)), range(len(layout.columns))), max(rows))
+        fetch_seen_of(asked, hashed)
     return Matched(keys=keys, compared=0, changed=changes, equal=dict(enumerate(equal)))
 
 
@@ -270,15 +289,18 @@ def _varying(asked: Asked, layout: Layout) -> tuple[str, ...]:
 
 def match_rows(asked: Asked, layout: Layout, rows: tuple[int, int]) -> Matched:
     """Match whole rows as multisets: a row that is there twice needs two partners."""
-    names = layout.names
     asked.rows("CREATE OR REPLACE TEMP TABLE wanted (what VARCHAR, hk UBIGINT)")
-    lost = added = 0
-    same = rows[0] == rows[1] and len({asked.row(sql.row_sums(side, names)) for side in sql.SIDES}) == 1
-    if not same:
-        asked.rows(f"CREATE OR REPLACE TEMP TABLE apart AS {sql.whole_rows(names)}")
-        lost, added = asked.row(
-            "SELECT coalesce(sum(n) FILTER (n > 0), 0)::BIGINT, coalesce(-sum(n) FILTER (n < 0), 0)::BIGINT FROM apart"
-        )
-        for what, sign in (("lost", ">"), ("added", "<")):
-            _want(asked, what, f"apart WHERE n {sign} 0")
-    return Matched(keys=Keys(columns=(), matched=rows[0] - lost, lost=lost, added=added, changed=0), compared=0)
+    same = rows[0] == rows[1] and len({asked.row(sql.row_sums(side, layout.names)) for side in sql.SIDES}) == 1
+    if same:
+        return Matched(keys=Keys(columns=(), matched=rows[0], lost=0, added=0, changed=0), compared=0)
+    hashed = fetch_hashed(asked, layout, rows)
+    fetch_parts(asked, hashed, "apart", sql.whole_rows)
+    lost, added = asked.row(
+        "SELECT coalesce(sum(n) FILTER (n > 0), 0)::BIGINT, coalesce(-sum(n) FILTER (n < 0), 0)::BIGINT FROM apart"
+    )
+    for what, sign in (("lost", ">"), ("added", "<")):
+        want(asked, hashed, what, f"apart WHERE n {sign} 0")
+    fetch_seen_of(asked, hashed)
+    forget_hashed(asked)
+    keys = Keys(columns=(), matched=rows[0] - lost, lost=lost, added=added, changed=0)
+    return Matched(keys=keys, compared=0, seen=True)

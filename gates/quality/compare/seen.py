@@ -65,18 +65,26 @@ class Layout:
         return sql.hashed(sql.keys(len(self.keys)) if self.keys else self.names)
 
 
+def share_of(rows: int) -> int:
+    """How many of the `sql.BUCKETS` are profiled, of a table of so many rows."""
+    return sql.BUCKETS if rows <= 2 * PROFILED else max(1, round(sql.BUCKETS * PROFILED / rows))
+
+
 def fetch_seen(asked: Asked, layout: Layout, columns: tuple[Iterable[int], Iterable[int]], rows: int) -> None:
     """Tables `base_seen` and `head_seen`: the rows in `wanted`, and those whose hash falls into a share of all.
 
     Views `base_profile` and `head_profile` are the latter. `columns` are the indices of those that are needed of either
     side, `rows` the rows of the larger side.
     """
-    share = sql.BUCKETS if rows <= 2 * PROFILED else max(1, round(sql.BUCKETS * PROFILED / rows))
-    in_share = f"hk & {sql.BUCKETS - 1} < {share}"
+    in_share = sql.in_share(share_of(rows))
     for side, wanted in zip(sql.SIDES, columns, strict=True):
-        names = ", ".join(["hk", "m", *sql.keys(len(layout.keys)), *(f"c{index}" for index in wanted)])
+        names = ", ".join(["hk", *_kept(layout, wanted)])
         asked.rows(
             f"CREATE OR REPLACE TEMP TABLE {side}_seen AS SELECT {names} FROM (SELECT *, {layout.place} AS hk FROM {side}) "
             f"WHERE {in_share} OR hk IN (SELECT hk FROM wanted)"
         )
         asked.rows(f"CREATE OR REPLACE TEMP VIEW {side}_profile AS SELECT * FROM {side}_seen WHERE {in_share}")
+
+
+def _kept(layout: Layout, columns: Iterable[int]) -> list[str]:
+    return ["m", *sql.keys(len(layout.keys)), *(f"c{index}" for index in columns)]

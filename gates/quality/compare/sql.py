@@ -152,12 +152,44 @@ def bit_counts(column: str, count: int) -> str:
     return ", ".join(f"count(*) FILTER ({column} & {1 << index} <> 0)" for index in range(count))
 
 
-def whole_rows(columns: Sequence[str]) -> str:
-    """Hashes of rows that one side has more often than the other, with how much more often base has them."""
-    row = hashed(columns)
+def in_share(share: int) -> str:
+    """Whether a row, whose place is `hk`, is among the `share` of `BUCKETS` that is profiled."""
+    return f"hk & {BUCKETS - 1} < {share}"
+
+
+def hashed_rows(side: str, place: str, row: str, kept: Sequence[str], share: int) -> str:
+    """Each row as its place (hk) and its hash (rh); a row of the share also brings the columns `kept` along.
+
+    They are a list of one struct: where there is none, a list takes no more room than its place in the table.
+    """
+    struct = ", ".join(f"{name} := {name}" for name in kept)
+    kept_rows = f"CASE WHEN {in_share(share)} THEN [struct_pack({struct})] END AS kept"
+    return f"SELECT hk, {row} AS rh, {kept_rows} FROM (SELECT *, {place} AS hk FROM {side})"
+
+
+def part_of_hashes(part: int, parts: int) -> str:
+    """The condition that `hk` lies in the part-th of so many equal ranges."""
+    width = 2**64 // parts
+    last = 2**64 - 1 if part == parts - 1 else width * (part + 1) - 1
+    return f"hk BETWEEN {width * part} AND {last}"
+
+
+def hashed_join(part: int, parts: int) -> str:
+    """What `join` brings of whole rows, from the hashed tables."""
+    some = f" WHERE {part_of_hashes(part, parts)}" if parts > 1 else ""
     return (
-        f"SELECT hk, sum(n)::BIGINT AS n FROM (SELECT {row} AS hk, 1 AS n FROM base UNION ALL "
-        f"SELECT {row}, -1 FROM head) GROUP BY hk HAVING sum(n) <> 0"
+        "SELECT coalesce(b.hk, h.hk) AS hk, CASE WHEN b.hk IS NULL THEN 2 WHEN h.hk IS NULL THEN 1 ELSE 0 END::UTINYINT AS s, "
+        f"coalesce(b.rh <> h.rh, false)::UTINYINT AS mask FROM (FROM base_hashed{some}) AS b "
+        f"FULL JOIN (FROM head_hashed{some}) AS h ON b.hk = h.hk"
+    )
+
+
+def whole_rows(part: int, parts: int) -> str:
+    """Hashes of rows that one side has more often than the other, with how much more often base has them."""
+    some = f"WHERE {part_of_hashes(part, parts)}" if parts > 1 else ""
+    return (
+        f"SELECT hk, sum(n)::BIGINT AS n FROM (SELECT hk, 1 AS n FROM base_hashed {some} UNION ALL "
+        f"SELECT hk, -1 FROM head_hashed {some}) GROUP BY hk HAVING sum(n) <> 0"
     )
 
 
@@ -165,11 +197,14 @@ REPEATED = "(nb > 1 OR nh > 1)"
 """Of rows of `grouped`: the key has more than one row on a side."""
 
 
-def grouped(place: str, columns: Sequence[str]) -> str:
+def grouped(part: int, parts: int) -> str:
     """Keys (hk) that are not on both sides once with equal rows: their rows in base (nb) and head (nh), and whether these
     differ as multisets (changed)."""
-    row = f"{hashed(columns)}::HUGEINT" if columns else "1::HUGEINT"
-    both = f"SELECT {place} AS hk, 1 AS b, {row} AS d FROM base UNION ALL SELECT {place}, NULL, -({row}) FROM head"
+    some = f"WHERE {part_of_hashes(part, parts)}" if parts > 1 else ""
+    both = (
+        f"SELECT hk, 1 AS b, rh::HUGEINT AS d FROM base_hashed {some} UNION ALL "
+        f"SELECT hk, NULL, -(rh::HUGEINT) FROM head_hashed {some}"
+    )
     return (
         f"SELECT hk, nb, n - nb AS nh, d <> 0 OR 2 * nb <> n AS changed FROM (SELECT hk, count(b) AS nb, count(*) AS n, "
         f"sum(d) AS d FROM ({both}) GROUP BY hk HAVING n <> 2 OR nb <> 1 OR d <> 0)"

@@ -11,6 +11,7 @@ import pytest
 from gates.quality.compare.fetch import fetch_comparison
 from gates.quality.compare.model import CauseKind, Question, Renamed
 from gates.quality.compare.source import Side
+from gates.quality.compare.sql import part_of_hashes
 from gates.quality.engines.open import Limits
 from gates.verdict import Outcome
 from headgate.errors import ConfigError, ServerFaultError
@@ -363,7 +364,46 @@ def test_what_cannot_be_read_is_undecided(tmp_path: Path, base: Path) -> None:
     assert int(caught.value.exit_code) == 4
 
 
-@pytest.mark.parametrize("memory_limit_mb", [180, 240])
+def test_every_hash_is_in_one_part() -> None:
+    with duckdb.connect() as connection:
+        places = ", ".join(f"({place})" for place in (0, 1, 2**63, 2**64 - 1, *(2**64 * n // 7 for n in range(1, 7))))
+        for parts in (1, 2, 3, 7, 10):
+            counted = " + ".join(f"({part_of_hashes(part, parts)})::INT" for part in range(parts))
+            query = f"SELECT min(n), max(n) FROM (SELECT {counted} AS n FROM (VALUES {places}) t(i), (SELECT i::UBIGINT AS hk))"
+            assert connection.execute(query).fetchall() == [(1, 1)]
+
+
+def test_what_is_rare_is_looked_at_beside_what_is_frequent(tmp_path: Path) -> None:
+    """Rows of a share are kept from the first pass; what is not among them is read by another one."""
+    query = "SELECT i AS id, i % 7 AS v, 'x' AS t FROM range(300000) t(i)"
+    before = write_query(tmp_path / "a.parquet", query)
+    fanned = f"SELECT * FROM ({query}) WHERE id <> 5 UNION ALL SELECT id, v + 1, t FROM ({query}) WHERE id % 10 = 0"
+    after = write_query(
+        tmp_path / "b.parquet", f"SELECT * REPLACE (CASE WHEN id = 7 THEN 'y' ELSE t END AS t) FROM ({fanned})"
+    )
+    found = compared(before, after, "id")
+    assert found.keys is not None
+    assert (found.keys.lost, found.keys.growing, found.keys.changed, found.keys.varying) == (1, 30000, 30001, ("v",))
+    assert [(change.name, change.changed, change.looked_at) for change in found.changes] == [("t", 1, 1)]
+    shown = {(example.what, example.key) for example in found.examples}
+    assert {("lost", (("id", 5),)), ("changed", (("id", 7),))} <= shown
+    assert sum(what == "duplicated" for what, _ in shown) == 5
+
+
+def test_whole_rows_are_looked_at_in_either_way(tmp_path: Path) -> None:
+    query = "SELECT i // 2 AS a, i % 2 AS b, i % 2 AS c FROM range(400000) t(i)"
+    before = write_query(tmp_path / "a.parquet", query)
+    many = write_query(tmp_path / "b.parquet", f"SELECT * FROM ({query}) WHERE a % 5 <> 0")
+    few = write_query(tmp_path / "c.parquet", f"SELECT * FROM ({query}) WHERE a <> 5")
+    for after, lost in ((many, 80000), (few, 2)):
+        found = compared(before, after, ignore=("none",))
+        assert found.keys is not None
+        assert (found.keys.columns, found.keys.lost, found.keys.added) == ((), lost, 0)
+        assert {example.what for example in found.examples} == {"lost"}
+        assert len(found.examples) == min(5, lost)
+
+
+@pytest.mark.parametrize("memory_limit_mb", [150, 240])
 def test_little_memory_is_enough_and_nothing_is_left(tmp_path: Path, memory_limit_mb: int) -> None:
     query = "SELECT i AS id, md5(i::VARCHAR) AS t, i % 13 AS v FROM range(800000) t(i)"
     before = write_query(tmp_path / "a.parquet", query)
