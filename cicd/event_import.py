@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from observability.event_files import Line, read_events
@@ -28,13 +29,17 @@ class Imported:
     skipped: list[str] = field(default_factory=list)
 
 
-def import_file(file: BinaryIO, open_store: Callable[[], EventStore], defaults: Defaults) -> Imported:
+def import_file(
+    file: BinaryIO, open_store: Callable[[], EventStore], defaults: Defaults, *, record_type: str | None = None
+) -> Imported:
     """Store the events of a file. The store is opened only when the whole file is right.
 
+    A file named `.csv` or `.tsv` is CSV, others are JSON. `record_type` is that of rows that name none.
     Raises `ConfigError` with file and line.
     """
     name = getattr(file, "name", "<stdin>")
-    source = read_events(file, name, defaults)
+    read = _reader(name, defaults, record_type)
+    source = read(file)
     kept = list(islice(source, _KEPT))
     more = next(source, None)
     if more is not None and file.seekable():
@@ -42,7 +47,7 @@ def import_file(file: BinaryIO, open_store: Callable[[], EventStore], defaults: 
             pass
         file.seek(0)
         kept = []
-        rest: Iterable[Line] = read_events(file, name, defaults)
+        rest: Iterable[Line] = read(file)
     else:
         rest = [] if more is None else [more, *source]
     store, found, batch = open_store(), Imported(), list[DeliveryEvent]()
@@ -58,3 +63,11 @@ def import_file(file: BinaryIO, open_store: Callable[[], EventStore], defaults: 
                 batch = []
     found.new += store.append(batch)
     return found
+
+
+def _reader(name: str, defaults: Defaults, record_type: str | None) -> Callable[[Iterable[bytes]], Iterator[Line]]:
+    if Path(name).suffix.lower() in (".csv", ".tsv"):
+        from observability.csv_records import read_csv
+
+        return lambda lines: read_csv(lines, name, defaults, record_type=record_type)
+    return lambda lines: read_events(lines, name, defaults)

@@ -11,6 +11,7 @@ from cicd.stores import open_for, parse_when, store_option, time_zone
 from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from cicd.event_import import Imported
     from observability.events import Scalar
 
 RECORD_SCHEMAS = ("deployment", "rollback", "change", "incident")
@@ -140,7 +141,7 @@ def list_command(
 def import_command(
     app: App, file: BinaryIO, service: str | None, environment: str | None, store_url: str | None, output: str
 ) -> int:
-    """Import FILE, one JSON object a line or a JSON array.
+    """Import FILE: one JSON object a line, a JSON array, or CSV (a file named .csv).
 
     Each is a CDEvent (alone or in a CloudEvent), a short record (`type` deployment, change, incident or rollback, see
     `headgate events schema`), or a full record as `events list -o json` prints it.
@@ -148,14 +149,20 @@ def import_command(
     `-` reads standard input. All lines are checked before the first is stored; importing a file again adds nothing.
     Exit codes: 0 imported, 2 a line is wrong (the first one is named).
     """
-    from collections import Counter
-
     from cicd.event_import import import_file
     from observability.short_records import Defaults
 
     summary = import_file(
         file, lambda: open_for(app, store_url, create=True), Defaults(service=service, environment=environment)
     )
+    show_import(summary, output)
+    return ExitCode.PASS
+
+
+def show_import(summary: Imported, output: str) -> None:
+    """What an import did: reasons for skipping on stderr, the counts as the result."""
+    from collections import Counter
+
     for reason, count in sorted(Counter(summary.skipped).items()):
         say(f"skipped: {reason} ({count})")
     data = {
@@ -163,7 +170,6 @@ def import_command(
         "skipped": len(summary.skipped),
     }  # fmt: skip
     emit(output, data, lambda: f"{summary.read} events read, {summary.new} new, {summary.read - summary.new} known")
-    return ExitCode.PASS
 
 
 @events.command("schema")

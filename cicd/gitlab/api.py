@@ -7,7 +7,7 @@ stops lists after 20 items; all three are switched off or spelled out here, once
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cicd.gitlab.errors import translate
@@ -53,6 +53,17 @@ class GitLabApi:
         def fetch() -> list[Mapping[str, Any]]:
             items = self._client.http_list(
                 self._root + path, query_data={"per_page": 100, **query}, get_all=True, **_ONCE
+            )
+            return [_object(item) for item in items]
+
+        return self._repeat(path, fetch)
+
+    def page(self, path: str, number: int, **query: Any) -> Sequence[Mapping[str, Any]]:
+        """One page of a list, counted from 1."""
+
+        def fetch() -> Sequence[Mapping[str, Any]]:
+            items = self._client.http_list(
+                self._root + path, query_data={**query, "page": number}, get_all=False, **_ONCE
             )
             return [_object(item) for item in items]
 

@@ -54,12 +54,14 @@ class World:
 
 
 @contextmanager
-def running_gitlab(root: Path, files: Mapping[str, str], *, workers: int = 2) -> Iterator[World]:
+def running_gitlab(root: Path, files: Mapping[str, str], *, workers: int = 2, gated: bool = True) -> Iterator[World]:
     """A started sandbox whose project `shop/data-platform` holds `files` on `main`."""
     source = new_repository(root / "source")
     commit_files(source, files, "Initial commit")
     with GitLabSandbox(root / "gitlab", workers=workers) as sandbox:
-        project = sandbox.create_project("shop/data-platform", import_from=root / "source")
+        project = sandbox.create_project(
+            "shop/data-platform", import_from=root / "source", only_allow_merge_if_pipeline_succeeds=gated
+        )
         clone(project.clone_url, root / "work")
         work = Git(path=root / "work", extra_env=IDENTITY)
         yield World(sandbox=sandbox, project=project, work=work, token=sandbox.token("headgate-bot"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from cicd.sandbox.gitlab.access import Asked, Guard, Refusal, listing, required
+from cicd.sandbox.gitlab.api_history import changed
 from cicd.sandbox.gitlab.instance import Instance
 from cicd.sandbox.gitlab.model import Deployment, Job, Pipeline, ProjectRecord, Role
 from cicd.sandbox.gitlab.runner import Runner, artifact_folder, trace_file
@@ -161,9 +162,11 @@ class CiApi:
 
     def _deployments(self, asked: Asked) -> Response:
         project, call = self._guard.project(asked), asked.call
+        if call.value("updated_after") and call.value("order_by") != "updated_at":
+            raise Refusal(400, "400 Bad request - `updated_at` filter requires `updated_at` sort")
         found = [
             item
-            for item in sorted(project.deployments, key=lambda d: d.id, reverse=call.value("sort", "asc") == "desc")
+            for item in changed(project.deployments, call, by="id", sort="asc")
             if call.value("environment") in ("", item.environment.name) and call.value("status") in ("", item.status)
         ]
         return listing(self._instance.url, call, [self._shapes.deployment(item) for item in found])

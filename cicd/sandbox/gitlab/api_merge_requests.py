@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import JSONResponse, Response
 
 from cicd.sandbox.gitlab.access import Asked, Guard, Refusal, listing, required
+from cicd.sandbox.gitlab.api_history import changed
 from cicd.sandbox.gitlab.instance import Instance
 from cicd.sandbox.gitlab.merging import MergeRefused, detailed_status, merge
 from cicd.sandbox.gitlab.model import MergeRequest, Note, ProjectRecord, Role
@@ -54,7 +55,7 @@ class MergeRequestApi:
         project, call = self._guard.project(asked), asked.call
         found = [
             request
-            for request in reversed(project.merge_requests)
+            for request in changed(project.merge_requests, call)
             if call.value("state", "all") in ("all", request.state)
             and call.value("source_branch") in ("", request.source_branch)
             and call.value("target_branch") in ("", request.target_branch)

@@ -173,6 +173,24 @@ class Deployment:
 
 
 @dataclass(kw_only=True)
+class Incident:
+    """An issue of type incident."""
+
+    id: int
+    iid: int
+    title: str
+    author: User
+    created_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None = None
+    severity: str = "UNKNOWN"
+
+    @property
+    def state(self) -> str:
+        return "opened" if self.closed_at is None else "closed"
+
+
+@dataclass(kw_only=True)
 class ProjectRecord:
     id: int
     path: str
@@ -188,6 +206,7 @@ class ProjectRecord:
     pipelines: list[Pipeline] = field(default_factory=list)
     environments: list[Environment] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
 
     def variable(self, key: str) -> Variable:
         held = self.variables[key]

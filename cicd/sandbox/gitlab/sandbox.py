@@ -10,10 +10,11 @@ from starlette.responses import JSONResponse, Response
 
 from cicd.sandbox.gitlab.access import Guard
 from cicd.sandbox.gitlab.api_ci import CiApi
+from cicd.sandbox.gitlab.api_history import HistoryApi, add_incident, close_incident
 from cicd.sandbox.gitlab.api_merge_requests import MergeRequestApi
 from cicd.sandbox.gitlab.api_repository import RepositoryApi
 from cicd.sandbox.gitlab.instance import Instance
-from cicd.sandbox.gitlab.model import Job, MergeRequest, Pipeline, ProjectRecord, Role, Variable
+from cicd.sandbox.gitlab.model import Incident, Job, MergeRequest, Pipeline, ProjectRecord, Role, Variable
 from cicd.sandbox.gitlab.runner import Runner, artifact_folder, trace_file
 from cicd.sandbox.routing import Call, Fault, Router
 from cicd.sandbox.server import AppServer
@@ -50,6 +51,15 @@ class Project:
             if request.iid == iid:
                 return request
         raise NotFoundError(f"no merge request !{iid}", where=self.path, next_step="Open it first.")
+
+    def open_incident(self, title: str, *, severity: str = "UNKNOWN") -> Incident:
+        """An issue of type incident, opened now."""
+        user = self._instance.add_user("responder", role=Role.DEVELOPER)
+        return add_incident(self._instance, self._record, user, title=title, severity=severity)
+
+    def close_incident(self, incident: Incident) -> None:
+        """Close it, now."""
+        close_incident(self._instance, incident)
 
     def pipelines(self) -> list[Pipeline]:
         """Oldest first."""
@@ -97,6 +107,7 @@ class GitLabSandbox:
         RepositoryApi(self._instance, guard).mount(self.router)
         MergeRequestApi(self._instance, guard).mount(self.router)
         CiApi(self._instance, guard, self._runner).mount(self.router)
+        HistoryApi(self._instance, guard).mount(self.router)
 
     def start(self) -> None:
         self._server.start()

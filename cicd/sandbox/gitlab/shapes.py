@@ -322,5 +322,11 @@ class Shapes:
             },
             "deployable": None
             if deployment.job is None
-            else {"id": deployment.job.id, "name": deployment.job.name, "status": deployment.job.status},
+            else {
+                "id": deployment.job.id,
+                "name": deployment.job.name,
+                "status": deployment.job.status,
+                "created_at": moment(deployment.job.created_at),
+                "finished_at": moment(deployment.job.finished_at),
+            },
         }
