@@ -9,14 +9,15 @@ reader, and a process that is killed leaves either the state before its turn or 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from observability import (
     commits,
@@ -84,6 +85,8 @@ class Projection:
                 if _state(connection, "rules") != rules():
                     _forget(connection)
                 done = not self._advance(connection)
+                if done:
+                    connection.execute(update(state).where(state.c.name == "whole").values(value="yes"))
 
     def _advance(self, connection: Connection) -> bool:
         """One turn; False when there is nothing left."""
@@ -91,48 +94,68 @@ class Projection:
         since = int(_state(connection, "sequence") or 0)
         return scan(connection, where, since, self._scan) or judge_some(connection, where, self._turn)
 
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[Connection]:
+        """One state of the projection that knows everything that was in the log when this was called.
+
+        Another process may have begun to rebuild it after the refresh; then there is more to take in.
+        """
+        while True:
+            self.refresh()
+            with self._database.reading() as connection:
+                if _state(connection, "rules") == rules() and _state(connection, "whole") == "yes":
+                    yield connection
+                    return
+
     def report(self, period: Period, wanted: Wanted | None = None) -> DoraReport:
         """What `dora.evaluate_dora` says of the whole log with the default policy, to the last item."""
         left_out: set[str] = set()
-        found = tuple(self.reports(period, wanted, left_out))
-        loose = (i for i in self.unattributed(period) if wanted is None or wanted(i.service or "", i.environment))
-        return DoraReport(period=period, services=found, unattributed=tuple(loose), left_out=tuple(sorted(left_out)))
+        with self._whole() as connection:
+            found = tuple(_reports(connection, period, wanted, left_out))
+            loose = tuple(
+                incident
+                for incident in _unattributed(connection, period)
+                if wanted is None or wanted(incident.service or "", incident.environment)
+            )
+        return DoraReport(period=period, services=found, unattributed=loose, left_out=tuple(sorted(left_out)))
 
-    def reports(
-        self, period: Period, wanted: Wanted | None = None, left_out: set[str] | None = None
-    ) -> Iterator[ServiceReport]:
-        """The services of `report`, one at a time: a log of any size needs the memory of one service.
+    def reports(self, period: Period, wanted: Wanted | None = None) -> Iterator[ServiceReport]:
+        """The services of `report`, one at a time: a log of any size needs the memory of one service."""
+        with self._whole() as connection:
+            yield from _reports(connection, period, wanted, set())
 
-        `left_out` takes up the environments that `DoraReport.left_out` would name.
-        """
-        self.refresh()
-        decode = pair(Judged)[1], pair(Change)[1], pair(Incident)[1]
-        with self._database.reading() as connection:
-            for (service, environment), rows in targets(connection, *map(to_microseconds, (period.start, period.end))):
-                if wanted is None or wanted(service, environment):
-                    found = _report((service, environment), rows, period, decode)
-                    if found is not None:
-                        yield found
-                elif left_out is not None and wanted(service, None) and not environments.is_production(environment):
-                    found = _report((service, environment), rows, period, decode)
-                    left_out.update([environment] if found is not None and found.deployments else ())
 
-    def unattributed(self, period: Period) -> tuple[Incident, ...]:
-        """Incidents of the period that no deployment could be blamed for."""
-        self.refresh()
-        decode = pair(Incident)[1]
-        query = select(facts.c.body).where(facts.c.environment == NOBODY, facts.c.bucket == LOOSE)
-        with self._database.reading() as connection:
-            found = [decode(one) for body in connection.execute(query).scalars() for one in json.loads(body)]
-        inside = (incident for incident in found if incident.detected_at in period)
-        return tuple(sorted(inside, key=lambda i: (i.detected_at, i.source, i.id, i.service or "")))
+def _reports(
+    connection: Connection, period: Period, wanted: Wanted | None, left_out: set[str]
+) -> Iterator[ServiceReport]:
+    decode = pair(Judged)[1], pair(Change)[1], pair(Incident)[1]
+    for (service, environment), rows in targets(connection, *map(to_microseconds, (period.start, period.end))):
+        if wanted is None or wanted(service, environment):
+            found = _report((service, environment), rows, period, decode)
+            if found is not None:
+                yield found
+        elif wanted(service, None) and not environments.is_production(environment):
+            found = _report((service, environment), rows, period, decode)
+            left_out.update([environment] if found is not None and found.deployments else ())
+
+
+def _unattributed(connection: Connection, period: Period) -> Iterable[Incident]:
+    """Incidents of the period that no deployment could be blamed for."""
+    decode = pair(Incident)[1]
+    query = select(facts.c.body).where(facts.c.environment == NOBODY, facts.c.bucket == LOOSE)
+    found = [decode(one) for body in connection.execute(query).scalars() for one in json.loads(body)]
+    inside = (incident for incident in found if incident.detected_at in period)
+    return sorted(inside, key=lambda i: (i.detected_at, i.source, i.id, i.service or ""))
 
 
 def _forget(connection: Connection) -> None:
     for table in (keys, services, facts, state):
         connection.execute(delete(table))
     connection.execute(insert(services).values(id=SHARED, name=NOBODY, shared=True, dirty=False, cuts="[]"))
-    connection.execute(insert(state), [{"name": "rules", "value": rules()}, {"name": "sequence", "value": "0"}])
+    connection.execute(
+        insert(state),
+        [{"name": "rules", "value": rules()}, {"name": "sequence", "value": "0"}, {"name": "whole", "value": ""}],
+    )
 
 
 def _state(connection: Connection, name: str) -> str | None:
