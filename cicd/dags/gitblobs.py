@@ -3,112 +3,109 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import select
 import subprocess
+import tempfile
 import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import IO, Self, cast
 
 from cicd.dags.model import DesiredFile
-from headgate.errors import RemoteStateError, RemoteTimeoutError
+from headgate.errors import HeadgateError, RemoteStateError, RemoteTimeoutError
 from headgate.git import Git
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 20
+_ASKED = 256  # so many requests of 41 or 65 bytes fit into a pipe while git is busy answering
+_KEPT_BYTES = 1 << 30
 
 
 class GitBlobs:
     """Reads blobs by object id. Thread-safe; the process starts with the first read and ends with `close`.
 
-    A partial clone fetches missing objects on demand, which is why each read is bounded by the timeout of `git`.
+    What was read is kept in a temporary file (up to 1 GiB), because hashing, ordering, archiving and uploading all
+    need it. A partial clone fetches missing objects on demand, which is why each read is bounded by the timeout of `git`.
     """
 
     def __init__(self, git: Git) -> None:
         self._git = git
         self._mutex = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._buffer = bytearray()
+        self._pipe: _Pipe | None = None
+        self._kept: IO[bytes] | None = None
+        self._index: dict[str, tuple[int, int]] = {}
+        self._end = 0
 
     def read(self, file: DesiredFile) -> bytes:
         """The content of a desired file, checked against its hash."""
         data = self.blob(file.blob)
         if hashlib.md5(data, usedforsecurity=False).hexdigest() != file.md5:
-            raise self._broken(file.blob, "its content is not what the manifest recorded for it")
+            raise _broken(self._git, file.blob, "its content is not what the manifest recorded for it")
         return data
 
     def blob(self, oid: str) -> bytes:
         """The bytes of blob `oid`. Raises `RemoteStateError` when the repository does not have it."""
+        place = self._index.get(oid)
+        if place is not None and self._kept is not None:
+            return os.pread(self._kept.fileno(), place[1], place[0])
+        ((_, data),) = self.many([oid])
+        return data
+
+    def many(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """The blobs `oids` in their order, asked for ahead of their answers; none may be read meanwhile.
+
+        Raises as `blob` does.
+        """
+        rest, asked = iter(oids), deque[str]()
         with self._mutex:
-            process = self._started()
-            if process.stdin is None:
-                raise self._broken(oid, "git cannot be spoken to")
             try:
-                process.stdin.write(f"{oid}\n".encode())
-                process.stdin.flush()
-            except BrokenPipeError as error:
-                raise self._broken(oid, "git ended early") from error
-            head = self._line(oid).split()
-            if len(head) != 3 or head[1] != b"blob":
-                raise self._broken(oid, "the repository does not have this blob")
-            size = int(head[2])
-            self._fill(size + 1, oid)
-            data = bytes(self._buffer[:size])
-            del self._buffer[: size + 1]
-            return data
+                while True:
+                    if len(asked) <= _ASKED // 2:
+                        more = list(islice(rest, _ASKED - len(asked)))
+                        self._started().ask(more)
+                        asked += more
+                    if not asked:
+                        return
+                    oid = asked.popleft()
+                    data = self._started().answer(oid)
+                    self._keep(oid, data)
+                    yield oid, data
+            except BaseException:  # also when nobody takes the rest: it would be the answer to the next request
+                self._stop()
+                raise
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            self._process = subprocess.Popen(
-                ["git", "cat-file", "--batch"],
-                cwd=self._git.path,
-                env=self._git.environ(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                bufsize=0,
-            )
-        return self._process
+    def _keep(self, oid: str, data: bytes) -> None:
+        if oid in self._index or self._end + len(data) > _KEPT_BYTES:
+            return
+        if self._kept is None:
+            self._kept = tempfile.TemporaryFile(prefix="headgate-blobs-", buffering=0)  # noqa: SIM115 - until `close`
+        try:
+            os.pwrite(self._kept.fileno(), data, self._end)
+        except OSError:  # a full disk: what was not kept is read from Git again
+            return
+        self._index[oid] = (self._end, len(data))
+        self._end += len(data)
 
-    def _line(self, oid: str) -> bytes:
-        while (end := self._buffer.find(b"\n")) < 0:
-            self._fill(len(self._buffer) + 1, oid)
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        return line
+    def _started(self) -> _Pipe:
+        if self._pipe is None:
+            self._pipe = _Pipe(self._git)
+        return self._pipe
 
-    def _fill(self, size: int, oid: str) -> None:
-        """Read until the buffer holds `size` bytes."""
-        if self._process is None or self._process.stdout is None:
-            raise self._broken(oid, "git cannot be heard")
-        fd = self._process.stdout.fileno()
-        while len(self._buffer) < size:
-            if not select.select([fd], [], [], self._git.timeout_s)[0]:
-                raise RemoteTimeoutError(
-                    f"git did not deliver blob {oid} within {self._git.timeout_s:g} s",
-                    where=str(self._git.path),
-                    next_step="In a partial clone objects are fetched on demand; check the Git server or clone in full.",
-                )
-            chunk = os.read(fd, max(_CHUNK, size - len(self._buffer)))
-            if not chunk:
-                raise self._broken(oid, "git ended early")
-            self._buffer += chunk
-
-    def _broken(self, oid: str, why: str) -> RemoteStateError:
-        return RemoteStateError(
-            f"Git blob {oid} cannot be read: {why}", where=str(self._git.path), next_step="Check it with `git fsck`."
-        )
+    def _stop(self) -> None:
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            pipe.close()
 
     def close(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        process.wait(timeout=10)
+        self._stop()
+        kept, self._kept = self._kept, None
+        self._index, self._end = {}, 0
+        if kept is not None:
+            kept.close()
 
     def __enter__(self) -> Self:
         return self
@@ -117,3 +114,74 @@ class GitBlobs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Pipe:
+    """One running `git cat-file --batch`. After an error it is of no use any more."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._process = subprocess.Popen(
+            ["git", "cat-file", "--batch"],
+            cwd=git.path,
+            env=git.environ(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+        )
+        self._in, self._out = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
+        self._buffer = bytearray()
+        self._at = 0
+        with contextlib.suppress(AttributeError, OSError):  # a wider pipe where the system has that: fewer switches
+            fcntl.fcntl(self._out.fileno(), fcntl.F_SETPIPE_SZ, _CHUNK)
+
+    def ask(self, oids: Iterable[str]) -> None:
+        text = "".join(f"{oid}\n" for oid in oids)
+        try:
+            if text:
+                self._in.write(text.encode())
+        except BrokenPipeError as error:
+            raise _broken(self._git, text[:40], "git ended early") from error
+
+    def answer(self, oid: str) -> bytes:
+        """The next answer, which is that to `oid`."""
+        while (end := self._buffer.find(b"\n", self._at)) < 0:
+            self._fill(oid)
+        head = self._buffer[self._at : end].split()
+        if len(head) != 3 or head[1] != b"blob":
+            raise _broken(self._git, oid, "the repository does not have this blob")
+        start, size = end + 1, int(head[2])
+        while len(self._buffer) < start + size + 1:
+            self._fill(oid)
+        data = bytes(memoryview(self._buffer)[start : start + size])
+        self._at = start + size + 1
+        if self._at >= _CHUNK:
+            del self._buffer[: self._at]
+            self._at = 0
+        return data
+
+    def _fill(self, oid: str) -> None:
+        if not select.select([self._out], [], [], self._git.timeout_s)[0]:
+            raise RemoteTimeoutError(
+                f"git did not deliver blob {oid} within {self._git.timeout_s:g} s",
+                where=str(self._git.path),
+                next_step="In a partial clone objects are fetched on demand; check the Git server or clone in full.",
+            )
+        chunk = os.read(self._out.fileno(), _CHUNK)
+        if not chunk:
+            raise _broken(self._git, oid, "git ended early")
+        self._buffer += chunk
+
+    def close(self) -> None:
+        self._process.kill()
+        for pipe in (self._in, self._out):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        self._process.wait()
+
+
+def _broken(git: Git, oid: str, why: str) -> HeadgateError:
+    return RemoteStateError(
+        f"Git blob {oid} cannot be read: {why}", where=str(git.path), next_step="Check it with `git fsck`."
+    )

@@ -47,11 +47,14 @@ class _Entry:
 
 def fetch_commit(git: Git, ref: str) -> Commit:
     """Resolve `ref`. Raises `NotFoundError` when there is no such commit, `ConfigError` outside a repository."""
-    if git.call("rev-parse", "--git-dir").returncode != 0:
+    try:
+        sha = git.rev_parse(ref)
+    except NotFoundError:
+        if git.call("rev-parse", "--git-dir").returncode == 0:
+            raise
         raise ConfigError(
             "not a Git repository", where=str(git.path), next_step="Run it in the repository of the DAGs."
-        )
-    sha = git.rev_parse(ref)
+        ) from None
     return Commit(sha=sha, committed_at=parse_timestamp(git.run("show", "--no-patch", "--format=%cI", sha).strip()))
 
 
@@ -68,22 +71,30 @@ def fetch_tree(
     where = f"{selection.source} at {commit.sha[:12]}"
     entries = _list(git, commit, selection.source, where)
     chosen = selector(selection.include, selection.exclude)
-    files = []
-    for path in sorted(filter(chosen, entries)):
-        check_name(path, where=where, prefix=prefix)
-        entry = _resolved(path, entries, blobs, where)
-        files.append(
-            DesiredFile(
-                path=path, size=entry.size, md5=known.get(entry.oid) or _md5(path, entry, blobs, where), blob=entry.oid
-            )
-        )
-    return tuple(files)
+    picked = {
+        check_name(path, where=where, prefix=prefix): _resolved(path, entries, blobs, where)
+        for path in sorted(filter(chosen, entries))
+    }
+    hashes = _hashes(picked, known, blobs, where)
+    return tuple(
+        DesiredFile(path=path, size=entry.size, md5=hashes[entry.oid], blob=entry.oid) for path, entry in picked.items()
+    )
+
+
+def _hashes(picked: Mapping[str, _Entry], known: Mapping[str, str], blobs: GitBlobs, where: str) -> dict[str, str]:
+    """The MD5 of every blob; those that are not known are read."""
+    hashes = {entry.oid: known[entry.oid] for entry in picked.values() if entry.oid in known}
+    fresh = {entry.oid: path for path, entry in picked.items() if entry.oid not in hashes}
+    for oid, data in blobs.many(fresh):
+        if len(data) <= _LFS_MAX and data.startswith(_LFS):
+            raise _refused(fresh[oid], where, "Git holds only a Git LFS pointer for it, not its content")
+        hashes[oid] = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return hashes
 
 
 def _list(git: Git, commit: Commit, source: str, where: str) -> dict[str, _Entry]:
     """Every entry of the folder, by path relative to it."""
-    inside = git.run("rev-parse", "--show-prefix").removesuffix("\n") if _has_work_tree(git) else ""
-    folder = posixpath.normpath(posixpath.join(inside, source))
+    folder = posixpath.normpath(posixpath.join(_inside(git), source))
     if posixpath.isabs(source) or folder == ".." or folder.startswith("../"):
         raise ConfigError(f"the source {source!r} leads out of the repository", next_step="Name a folder in it.")
     tree = f"{commit.sha}:{'' if folder == '.' else folder}"
@@ -104,8 +115,10 @@ def _list(git: Git, commit: Commit, source: str, where: str) -> dict[str, _Entry
     return entries
 
 
-def _has_work_tree(git: Git) -> bool:
-    return git.call("rev-parse", "--is-inside-work-tree").stdout.strip() == "true"
+def _inside(git: Git) -> str:
+    """Where in the repository `git` works: empty, or ending with `/`."""
+    asked = git.run("rev-parse", "--is-inside-work-tree", "--show-prefix").removesuffix("\n").partition("\n")
+    return asked[2] if asked[0] == "true" else ""
 
 
 def _resolved(path: str, entries: Mapping[str, _Entry], blobs: GitBlobs, where: str) -> _Entry:
@@ -124,13 +137,6 @@ def _resolved(path: str, entries: Mapping[str, _Entry], blobs: GitBlobs, where: 
         if posixpath.isabs(link) or name.startswith("../") or name == "..":
             raise _refused(path, where, f"it is a symbolic link out of the delivered folder, to {link!r}")
     raise _refused(path, where, "its symbolic links go in a circle")
-
-
-def _md5(path: str, entry: _Entry, blobs: GitBlobs, where: str) -> str:
-    data = blobs.blob(entry.oid)
-    if len(data) <= _LFS_MAX and data.startswith(_LFS):
-        raise _refused(path, where, "Git holds only a Git LFS pointer for it, not its content")
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _refused(path: str, where: str, why: str) -> UnsafeActionError:

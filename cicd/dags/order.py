@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import posixpath
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from cicd.dags.imports import Import, imports_of
 from cicd.dags.model import Kind, Placement
-
-_RELATIVE = re.compile(rb"\bfrom[\s\\]*\.")
-_WORD = re.compile(r"\w+")
-
 
 Read = Callable[[Iterable[str]], Iterator[tuple[str, bytes]]]
 """Yields path and content of the paths it is given, in any order; paths whose content is gone are left out."""
@@ -37,15 +32,13 @@ def place_read(paths: Iterable[str], read: Read, roots: Iterable[str] = ()) -> M
     """Kind and level of every file of `paths`, which are read one after the other and not kept.
 
     Only Python files are read. `roots` are package names under which the DAG folder itself may be imported (`team_a`
-    for `dags/team_a`). A file that cannot be parsed counts as importing nothing. Files of one import cycle share a
-    level. A file that `read` leaves out has no placement.
+    for `dags/team_a`). Files of one import cycle share a level. A file that `read` leaves out has no placement.
     """
     known = frozenset(paths)
-    names = {part.removesuffix(".py") for path in known for part in path.split("/")}
     python = sorted(path for path in known if path.endswith(".py"))
     facts = {path: _Facts(imports=frozenset(), looks_like_dag=False) for path in known.difference(python)}
     for path, text in read(python):
-        imports = _imports(path, text, known, tuple(roots)) if _mentions(text, names) else frozenset[str]()
+        imports = _imports(path, text, known, tuple(roots))
         facts[path] = _Facts(imports=imports, looks_like_dag=might_contain_dag(text))
     imported = frozenset[str]().union(*(fact.imports for fact in facts.values()))
     levels = _levels({path: fact.imports & facts.keys() for path, fact in facts.items()})
@@ -56,12 +49,12 @@ def place_read(paths: Iterable[str], read: Read, roots: Iterable[str] = ()) -> M
 
 def importers(sources: Mapping[str, bytes], targets: Iterable[str], roots: Iterable[str] = ()) -> frozenset[str]:
     """Paths of `sources` that import one of `targets` at any distance; targets need not be in `sources`."""
-    wanted, rest = frozenset(targets), {path: data for path, data in sources.items() if path.endswith(".py")}
-    found: set[str] = set()
+    python = {path: text for path, text in sources.items() if path.endswith(".py")}
+    found, wanted = set[str](), frozenset(targets)
+    known = wanted | python.keys()
+    graph = {path: _imports(path, text, known, tuple(roots)) for path, text in python.items()}
     while wanted:
-        names = {part.removesuffix(".py") for path in wanted for part in path.split("/")}
-        asked = [path for path in rest if path not in found and _mentions(rest[path], names)]
-        wanted = frozenset(path for path in asked if _imports(path, rest[path], wanted, tuple(roots)))
+        wanted = frozenset(path for path, needs in graph.items() if path not in found and not needs.isdisjoint(wanted))
         found |= wanted
     return frozenset(found)
 
@@ -89,54 +82,26 @@ def might_contain_dag(text: bytes) -> bool:
 
 
 def _imports(path: str, text: bytes, known: AbstractSet[str], roots: tuple[str, ...]) -> frozenset[str]:
-    if not path.endswith(".py"):
-        return frozenset()
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset()
+    """Changed files that importing `path` executes."""
     package = posixpath.dirname(path).split("/") if "/" in path else []
     found: set[str] = set()
-    for node in _statements(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                found |= _absolute(alias.name, known, roots)
-        elif isinstance(node, ast.ImportFrom):
-            base = _base(node, package)
-            if base is None:
-                continue
-            for name in (base, *(".".join(filter(None, (base, alias.name))) for alias in node.names)):
-                found |= _files(name, known) if node.level else _absolute(name, known, roots)
+    for item in imports_of(text):
+        base = _base(item, package)
+        if base is None:
+            continue
+        for name in (base, *([".".join(filter(None, (base, item.name)))] if item.name else [])):
+            found |= _files(name, known) if item.level else _absolute(name, known, roots)
     return frozenset(found - {path})
 
 
-def _mentions(text: bytes, names: AbstractSet[str]) -> bool:
-    """Whether a file can import a changed one: it has a relative import, or the name of one as a word. Saves parsing."""
-    if _RELATIVE.search(text):
-        return True
-    return not names.isdisjoint(_WORD.findall(text.decode("utf-8", "replace")))
-
-
-def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Every statement at any depth; expressions, which hold no imports, are most of a tree and are left out."""
-    todo: list[ast.AST] = [tree]
-    while todo:
-        node = todo.pop()
-        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
-            inner = getattr(node, block, ())
-            todo.extend(inner if isinstance(inner, list) else ())
-        if isinstance(node, ast.stmt):
-            yield node
-
-
-def _base(node: ast.ImportFrom, package: list[str]) -> str | None:
+def _base(item: Import, package: list[str]) -> str | None:
     """The dotted name that an import starts from; None when it points above the DAG folder."""
-    if node.level == 0:
-        return node.module or ""
-    if node.level - 1 > len(package):
+    if item.level == 0:
+        return item.module
+    if item.level - 1 > len(package):
         return None
-    parents = package[: len(package) - (node.level - 1)]
-    return ".".join([*parents, *([node.module] if node.module else [])])
+    parents = package[: len(package) - (item.level - 1)]
+    return ".".join([*parents, *([item.module] if item.module else [])])
 
 
 def _absolute(name: str, known: AbstractSet[str], roots: tuple[str, ...]) -> frozenset[str]:
