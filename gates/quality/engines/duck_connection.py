@@ -132,6 +132,8 @@ def _interrupting(interrupt: Callable[[], None], seconds: float) -> Iterator[Non
         yield
     finally:
         timer.cancel()
+        # A thread that still holds the connection when Python ends makes its binding complain on stderr.
+        timer.join()
 
 
 def _short(error: Exception) -> str:
