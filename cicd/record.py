@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from cicd.cli.context import App, say
 from observability.events import DeliveryEvent, masked
+from observability.history import DEPLOYED
 
 if TYPE_CHECKING:
     from observability.store import EventStore
+
+_RANGES = 3  # so many of the newest; older ones that are open are not asked for again and again
 
 
 def record(app: App, events: Iterable[DeliveryEvent]) -> None:
@@ -22,6 +26,8 @@ def record(app: App, events: Iterable[DeliveryEvent]) -> None:
     if not batch:
         return
     store = _append(app, batch)
+    if store is not None:
+        _note_ranges(app, batch, store)
     trace(app, batch, store)
 
 
@@ -35,6 +41,20 @@ def _append(app: App, batch: tuple[DeliveryEvent, ...]) -> EventStore | None:
         say(f"warning: {len(batch)} delivery event(s) were not recorded: {error}")
         return None
     return store
+
+
+def _note_ranges(app: App, batch: tuple[DeliveryEvent, ...], store: EventStore) -> None:
+    """Keep which commits a deployment brought, where the checkout at hand knows; `dora ranges` finds the others."""
+    with contextlib.suppress(Exception):  # see the docstring of `record`
+        services = {event.service for event in batch if event.kind in DEPLOYED and event.service}
+        if services:
+            from cicd.ranges.fill import fill_gaps
+            from cicd.ranges.repository import open_checkout
+            from observability.ranges import find_gaps
+
+            repository = open_checkout(app.root)
+            for service in sorted(services):
+                fill_gaps(find_gaps(store.read(service=service))[-_RANGES:], lambda _: repository, store)
 
 
 def trace(app: App, batch: tuple[DeliveryEvent, ...], store: EventStore | None) -> None:

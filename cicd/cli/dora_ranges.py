@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--repository", "repositories", multiple=True, metavar="[SERVICE=]URL|FOLDER",
-    help="Where the commits are; SERVICE may be a pattern. May be repeated.  [default: the repository of headgate.yaml]",
+    help="Where the commits are; SERVICE may be a pattern. May be repeated.  [default: observability.repositories, else the repository of headgate.yaml]",
 )  # fmt: skip
 @click.option("--gitlab", "gitlab", metavar="URL/PROJECT", help="Ask GitLab's compare API instead of cloning.")
 @click.option(
@@ -90,7 +90,8 @@ def _comparers(
     base = Path.cwd() if store_url is not None else app.root
     places = [parse_place(text) for text in repositories]
     if not places and store_url is None:
-        places = [Place(services="*", at=str(app.root))]
+        places = [Place(services=name, at=at) for name, at in app.config.observability.repositories.items()]
+        places.append(Place(services="*", at=str(app.root)))
     if not places:
         raise click.UsageError("with --store alone nobody knows the repository; give --repository or --gitlab")
     return Repositories(places, Path(mirrors) if mirrors else base / ".headgate" / "mirrors").of

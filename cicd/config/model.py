@@ -348,6 +348,8 @@ class ObservabilityConfig(Section):
     """Where the trace of a change goes."""
     time_zone: str = "UTC"
     """IANA zone in which days and weeks of reports are counted."""
+    repositories: dict[str, str] = {}
+    """Where the commits of services are, by service or pattern: a URL or a folder. For `headgate dora ranges`."""
 
 
 class Config(Section):

@@ -10,10 +10,12 @@ import pytest
 
 from cicd.cli.context import App
 from cicd.record import record
+from observability.commits import decode_commits
 from observability.events import DeliveryEvent, Kind
 from observability.store import open_store
 from tests.testing.delivery import deployed, event
 from tests.testing.otlp import otlp_receiver
+from tests.testing.repositories import commit_files, new_repository
 
 MERGE = event(Kind.CHANGE_MERGED, "1 10:00", subject="!12", change="!12", commit="merge", service=None)
 RELEASE = deployed("1 11:00", "merge", release="r1")
@@ -32,6 +34,18 @@ def test_events_are_recorded_once(tmp_path: Path, capsys: pytest.CaptureFixture[
     stored = open_store("sqlite:///.headgate/events.db", root=tmp_path, create=False)
     assert list(stored.read()) == [MERGE, RELEASE]
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_commits_of_a_deployment_are_kept_where_the_checkout_knows_them(tmp_path: Path) -> None:
+    git = new_repository(tmp_path)
+    first, second, third = (commit_files(git, {"a": text}, text) for text in "123")
+    app = _app(tmp_path)
+    record(app, [deployed("1 11:00", first)])
+    record(app, [deployed("2 11:00", third)])
+    record(app, [deployed("3 11:00", "f" * 40)])  # of another repository: stays open, says nothing
+    stored = open_store("sqlite:///.headgate/events.db", root=tmp_path, create=False)
+    (kept,) = stored.read(kinds=[Kind.COMMITS_COMPARED])
+    assert {commit.sha for commit in decode_commits(kept.data["commits"])} == {second, third}
 
 
 def test_nothing_to_record_needs_no_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
