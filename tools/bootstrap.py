@@ -7,12 +7,14 @@ Done work is remembered in ``.venv/.<set>`` by the hash of what it came from, so
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,13 +65,38 @@ def install(requirements: Path) -> bool:
     return run(PYTHON, "-m", "pip", "install", "-q", "--require-hashes", "-r", requirements)
 
 
+def is_done(stamp: Path, digest: str) -> bool:
+    return stamp.is_file() and stamp.read_text() == digest and PYTHON.exists()
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Two set-ups in one checkout wait for each other; the lock is the checkout's folder and ends with the process."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def main(name: str) -> int:
     requirements = ROOT / "requirements" / f"{name}.txt"
     stamp = VENV / f".{name}"
     sources = (requirements, ROOT / "requirements" / "bootstrap.txt", ROOT / "pyproject.toml", Path(__file__))
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
-    if stamp.is_file() and stamp.read_text() == digest and PYTHON.exists():
+    if is_done(stamp, digest):
         return 0
+    with alone():
+        return 0 if is_done(stamp, digest) else set_up(name, requirements, stamp, digest)
+
+
+def set_up(name: str, requirements: Path, stamp: Path, digest: str) -> int:
     interpreter = usable_interpreter()
     if interpreter is None:
         say(
