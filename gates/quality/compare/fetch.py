@@ -13,9 +13,10 @@ from gates.quality.compare.deltas import fetch_change
 from gates.quality.compare.looking import fetch_examples, fetch_traits
 from gates.quality.compare.matching import Matched, match_keys, match_rows
 from gates.quality.compare.model import MAX_SAMPLE, Comparison, Question, Renamed, SchemaDifference
+from gates.quality.compare.names import identifier
 from gates.quality.compare.seen import Asked, Layout, fetch_seen
 from gates.quality.compare.shifts import fetch_segments, fetch_shift
-from gates.quality.compare.source import Opened, Side, identifier, open_sides
+from gates.quality.compare.source import Opened, Side, open_sides
 from gates.quality.engines.base import QueryFailedError
 from gates.quality.engines.duck_connection import DuckConnection
 from gates.quality.engines.open import Limits

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlglot import exp
-
 from gates.quality.compare.columns import SideSchema
+from gates.quality.compare.names import identifier, literal
+from gates.quality.compare.text import find_codes, load_text
 from gates.quality.engines.base import QueryFailedError
 from gates.quality.engines.duck_connection import DuckConnection
-from gates.quality.engines.duck_data import _same_columns as same_columns
+from gates.quality.engines.duck_data import check_same_columns
 from gates.quality.engines.duck_dialect import kind_of
 from gates.quality.engines.files import FileSet, find_files, reader
 from gates.quality.engines.url import parse_table
-from gates.quality.metrics import Column
+from gates.quality.metrics import Column, Kind
 from headgate.errors import ConfigError, ServerFaultError
 
 _DATABASES = {".duckdb", ".db", ".ddb"}
@@ -44,15 +44,6 @@ class Opened:
     schema: SideSchema
 
 
-def identifier(name: str) -> str:
-    """A name as it stands in SQL, quoted whatever is in it."""
-    return exp.to_identifier(name, quoted=True).sql("duckdb")
-
-
-def literal(text: str) -> str:
-    return exp.Literal.string(text).sql("duckdb")
-
-
 def open_sides(connection: DuckConnection, base: Side, head: Side) -> tuple[Opened, Opened]:
     """Both sides with their columns, called `base` and `head` inside the connection.
 
@@ -60,10 +51,7 @@ def open_sides(connection: DuckConnection, base: Side, head: Side) -> tuple[Open
     Raises `ConfigError` for what does not exist, `ServerFaultError` for what is there and cannot be read.
     """
     found = [_find(connection, side, name) for side, name in ((base, "base"), (head, "head"))]
-    opened = tuple(
-        _loaded(connection, mine, other) if mine.text else mine.opened
-        for mine, other in zip(found, reversed(found), strict=True)
-    )
+    opened = tuple(_loaded(connection, mine, other) for mine, other in zip(found, reversed(found), strict=True))
     return opened[0], opened[1]
 
 
@@ -93,7 +81,7 @@ def _find(connection: DuckConnection, side: Side, name: str) -> _Found:
     try:
         files = find_files([side.data.removeprefix("file://")])
         if files.format == "parquet":
-            same_columns(connection, files)
+            check_same_columns(connection, files)
     except ConfigError as error:
         error.where = side.label or error.where
         raise
@@ -104,31 +92,34 @@ def _find(connection: DuckConnection, side: Side, name: str) -> _Found:
         {part.partition("=")[0] for part in Path(files.paths[0]).parts[:-1] if "=" in part} if files.hive else set()
     )
     guessed = {column.name for column in columns if files.format != "parquet" or column.name in partitions}
+    if files.format == "csv":
+        columns = _with_codes(connection, files, columns, side)
     schema = SideSchema(columns=columns, guessed=frozenset(guessed))
     return _Found(opened=Opened(side=side, name=name, relation=reader(files), schema=schema), files=files)
 
 
+def _with_codes(
+    connection: DuckConnection, files: FileSet, columns: tuple[Column, ...], side: Side
+) -> tuple[Column, ...]:
+    """The columns of a CSV file, those with codes such as 00123 as texts."""
+    try:
+        codes = find_codes(connection, files, columns)
+    except QueryFailedError as error:
+        raise _unreadable(side, error) from error
+    return tuple(replace(c, kind=Kind.STRING, native="VARCHAR") if c.name in codes else c for c in columns)
+
+
 def _loaded(connection: DuckConnection, found: _Found, other: _Found) -> Opened:
-    """The text of one side as a table; text that does not fit the other side's types keeps its own."""
     opened, files = found.opened, found.files
-    if files is None:
+    if files is None or not found.text:
         return opened
-    names = {column.name for column in opened.schema.columns}
-    types = {} if other.text else {c.name: c.native for c in other.opened.schema.columns if c.name in names}
-    listed = ", ".join(f"{literal(column)}: {literal(native)}" for column, native in types.items())
-    typed = f"{reader(files)[:-1]}, types = {{{listed}}})" if types and files.format == "csv" else reader(files)
-    store = literal(str(connection.folder / f"{opened.name}.duckdb"))
-    connection.execute(f"ATTACH {store} AS {opened.name}_loaded")
-    relation = f"{opened.name}_loaded.main.rows"
-    for source in dict.fromkeys((typed, reader(files))):
-        try:
-            connection.execute(f"CREATE TABLE {relation} AS SELECT * FROM {source}")
-            break
-        except QueryFailedError as error:
-            if source == reader(files):
-                raise _unreadable(opened.side, error) from error
-    columns = _describe(connection, relation, opened.side)
-    return replace(opened, relation=relation, schema=SideSchema(columns=columns, guessed=opened.schema.guessed))
+    try:
+        relation, schema = load_text(
+            connection, opened.name, files, opened.schema, other.opened.schema, other_is_text=other.text
+        )
+    except QueryFailedError as error:
+        raise _unreadable(opened.side, error) from error
+    return replace(opened, relation=relation, schema=schema)
 
 
 def _database(connection: DuckConnection, side: Side, name: str, path: str) -> Opened:

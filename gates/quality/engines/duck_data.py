@@ -29,15 +29,22 @@ MOST_FILES = 2000
 Footing = Callable[[Schema], Footers]
 
 
+def table_of(name: str) -> exp.Expression:
+    """A view under the alias that the planner's queries have for the batch."""
+    return exp.Table(this=exp.to_identifier(name), alias=exp.TableAlias(this=exp.to_identifier(BATCH)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
     """The batch as views: `BATCH`, and `ROWS` with the position if there is one. `footers` is asked for once.
 
-    `shared`: a second connection sees it too.
+    `addressed`: rows have a place by which they can be found again, though it means nothing to people. `shared`: a second
+    connection sees it too.
     """
 
     footers: Footing
     positioned: bool = True
+    addressed: bool = True
     shared: bool = True
     files: FileSet | None = field(default=None)
 
@@ -49,7 +56,7 @@ def from_files(connection: DuckConnection, files: FileSet) -> Data:
 
 def _from_parquet(connection: DuckConnection, files: FileSet) -> Data:
     source = reader(files)
-    _same_columns(connection, files)
+    check_same_columns(connection, files)
     connection.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {source}")
     names = listed(files)
     counted = connection.execute(f"SELECT file_name, num_rows FROM parquet_file_metadata({names})").rows
@@ -63,8 +70,11 @@ def _from_parquet(connection: DuckConnection, files: FileSet) -> Data:
     return Data(footers=lambda schema: _parquet_footers(connection, files, sizes, schema), files=files)
 
 
-def _same_columns(connection: DuckConnection, files: FileSet) -> None:
-    """DuckDB takes the columns of the first file, and would pass over those that only others have."""
+def check_same_columns(connection: DuckConnection, files: FileSet) -> None:
+    """Raise `ConfigError` if Parquet files differ in their columns.
+
+    DuckDB takes the columns of the first file, and would pass over those that only others have.
+    """
     if len(files.paths) == 1:
         return
     query = (
@@ -122,9 +132,14 @@ def _from_text(connection: DuckConnection, files: FileSet) -> Data:
 def from_table(connection: DuckConnection, name: str, *, positioned: bool) -> Data:
     """Views of a table. Rows of one just loaded, none of them deleted, are numbered in the order they came in."""
     connection.execute(f"CREATE VIEW {BATCH} AS SELECT * FROM {name}")
-    if positioned:
+    addressed = True
+    try:
         connection.execute(f"CREATE VIEW {ROWS} AS SELECT *, rowid AS {POSITION} FROM {name}")
-    return Data(footers=lambda schema: _table_footers(connection, schema), positioned=positioned)
+    except QueryFailedError:  # a view of somebody's
+        if positioned:
+            raise
+        addressed = False
+    return Data(footers=lambda schema: _table_footers(connection, schema), positioned=positioned, addressed=addressed)
 
 
 def from_scan(connection: DuckConnection, name: str) -> Data:

@@ -293,6 +293,63 @@ def test_the_layout_does_not_matter(tmp_path: Path, layout: str) -> None:
         assert found.identical, found.changes
 
 
+NUMBERS = "SELECT i AS id, i * 10 AS v FROM range(5) t(i)"
+
+
+@pytest.mark.parametrize(
+    ("values", "retyped", "changed"),
+    [
+        (["0", "10", "20", "30", "40"], False, 0),
+        (["0", "10.0", "20", "30", "40"], False, 0),
+        (["0", "010", "20", "30", "40"], True, 1),
+        (["0", "abc", "20", "30", "40"], True, 1),
+        (["0", "10", "", "", "40"], False, 2),
+        (["", "", "", "", ""], False, 5),
+        (["0", "10", "20", "30", "99999999999999999999999"], True, 1),
+    ],
+)
+def test_text_beside_numbers_keeps_what_is_no_number(
+    tmp_path: Path, values: list[str], retyped: bool, changed: int
+) -> None:
+    before = write_query(tmp_path / "a.parquet", NUMBERS)
+    after = tmp_path / "b.csv"
+    after.write_text("id,v\n" + "".join(f"{n},{value}\n" for n, value in enumerate(values)))
+    for base, head in ((before, after), (after, before)):
+        found = compared(base, head, "id")
+        assert [item.name for item in found.schema.retyped] == (["v"] if retyped else [])
+        assert sum(change.changed for change in found.changes) == changed
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "changed"),
+    [
+        (["01234", "00999"], ["1234", "999"], 2),
+        (["01234", "00999"], ["01234", "00999"], 0),
+        (["12345", "56789"], ["12345", "x"], 1),
+        (["1.00", "2.50"], ["1.00", "n/a"], 1),
+        (["1.00", "2.50"], ["1", "2.5"], 0),
+        (["2026-01-01", "2026-01-02"], ["2026-01-01 00:00:00", "2026-01-02 01:00:00"], 1),
+        (["2026-01-01", "x"], ["2026-01-01", "2026-01-02"], 1),
+    ],
+)
+def test_texts_on_both_sides(tmp_path: Path, base: list[str], head: list[str], changed: int) -> None:
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for path, values in zip(paths, (base, head), strict=True):
+        path.write_text("id,v\n" + "".join(f"{n},{value}\n" for n, value in enumerate(values)))
+    found = compared(*paths, "id")
+    assert found.schema.empty
+    assert sum(change.changed for change in found.changes) == changed
+
+
+def test_a_leading_zero_behind_the_first_lines(tmp_path: Path) -> None:
+    """A reader guesses types from the first twenty thousand lines."""
+    lines = "".join(f"{n},{n + 1}\n" for n in range(30_000))
+    for name, last in (("a", "007"), ("b", "7")):
+        (tmp_path / f"{name}.csv").write_text(f"id,code\n{lines}30000,{last}\n")
+    found = compared(tmp_path / "a.csv", tmp_path / "b.csv", "id")
+    assert [(change.name, change.changed) for change in found.changes] == [("code", 1)]
+
+
 def test_two_tables_of_one_file(tmp_path: Path) -> None:
     path = tmp_path / "shop.duckdb"
     with duckdb.connect(str(path)) as connection:
