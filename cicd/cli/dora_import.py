@@ -12,7 +12,7 @@ from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from cicd.gitlab.history import Resource
-    from cicd.gitlab_import import Counted
+    from cicd.gitlab.backfill import Counted
 
 _TYPES = ("deployment", "rollback", "change", "incident")
 
@@ -106,7 +106,7 @@ def _from_gitlab(
     from cicd.gitlab.address import parse_project_url
     from cicd.gitlab.forge import connect
     from cicd.gitlab.history import open_source
-    from cicd.gitlab_import import Progress, import_history
+    from cicd.gitlab.backfill import Progress, import_history
 
     address = parse_project_url(url, where="dora import")
     moment = parse_when(since, time_zone(app, None, store_url), "--since") if since else None
