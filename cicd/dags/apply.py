@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -17,7 +19,7 @@ _HELPERS = frozenset({Kind.MODULE, Kind.DATA})
 _NAP_S = 10.0  # a fraction of any lease
 
 Progress = Callable[[int, int, str], None]
-"""Called after each object with the number done, the number in all, and its path."""
+"""Called after each object with the number done, the number in all, and its path; never by two threads at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,26 +44,61 @@ def apply_changes(changes: Sequence[Change], desired: Mapping[str, DesiredFile],
     The first failure stops the wave: what has begun ends, nothing else starts, and the failure is raised.
     """
     steps = [change for change in changes if change.action in {Action.ADD, Action.UPDATE, Action.DELETE}]
-    written: dict[str, StoredObject] = {}
-    done = 0
+    tally = _Tally(len(steps), work.progress)
     with ThreadPoolExecutor(max_workers=work.target.workers, thread_name_prefix="dags") as pool:
         before: list[Change] = []
         for wave in (list(group) for _, group in groupby(steps, key=lambda change: change.wave)):
             if _must_settle(before, wave):
                 _settle(work)
             before += wave
-            futures = {pool.submit(_step, change, desired.get(change.path), work): change for change in wave}
+            _carry_out(pool, wave, desired, work, tally)
+    return tally.written
+
+
+class _Tally:
+    """What the workers have done between them."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._total = total
+        self._progress = progress
+        self._mutex = threading.Lock()
+        self._done = 0
+        self.written: dict[str, StoredObject] = {}
+        self.failures: list[BaseException] = []
+
+    def add(self, path: str, stored: StoredObject | None) -> None:
+        with self._mutex:
+            if stored is not None:
+                self.written[path] = stored
+            self._done += 1
+            self._progress(self._done, self._total, path)
+
+
+def _carry_out(
+    pool: ThreadPoolExecutor, wave: Sequence[Change], desired: Mapping[str, DesiredFile], work: Work, tally: _Tally
+) -> None:
+    """One wave. Each worker takes the next step when it is done with one, which costs less than a future for each."""
+    waiting = deque(wave)
+
+    def run() -> None:
+        while not tally.failures:
             try:
-                for future in as_completed(futures):
-                    stored = future.result()
-                    if stored is not None:
-                        written[futures[future].path] = stored
-                    done += 1
-                    work.progress(done, len(steps), futures[future].path)
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-    return written
+                change = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                tally.add(change.path, _step(change, desired.get(change.path), work))
+            except BaseException as error:  # noqa: BLE001 - raised below, in the thread that waits
+                tally.failures.append(error)
+
+    runs = [pool.submit(run) for _ in range(min(len(wave), work.target.workers))]
+    try:
+        wait(runs)
+    except BaseException:  # Ctrl-C
+        waiting.clear()
+        raise
+    if tally.failures:
+        raise tally.failures[0]
 
 
 def _must_settle(before: Sequence[Change], wave: Sequence[Change]) -> bool:

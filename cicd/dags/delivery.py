@@ -7,6 +7,7 @@ one, and plans from what is there.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from cicd.dags.apply import Progress, Work, apply_changes
@@ -97,7 +98,6 @@ def _carry_out(bundle: Bundle, proposal: Proposal, lease: Lease, clock: Clock, p
     claims_generation = ledger.write_claims(next_claims(release, proposal), proposal.books)
     history, dropped = next_history(before, bundle.keep_releases)
     try:
-        packs = _keep_contents(ledger, proposal, lease)
         work = Work(
             target=bundle.target,
             content=proposal.tree.content,
@@ -106,7 +106,13 @@ def _carry_out(bundle: Bundle, proposal: Proposal, lease: Lease, clock: Clock, p
             clock=clock,
             settle_s=bundle.settle_s,
         )
-        written = apply_changes(proposal.changes, {file.path: file for file in proposal.tree.files}, work)
+        with ThreadPoolExecutor(2, thread_name_prefix="dags-keep") as beside:
+            kept = [beside.submit(ledger.keep, before)] if before else []
+            archived = beside.submit(_keep_contents, ledger, proposal, lease)
+            written = apply_changes(proposal.changes, {file.path: file for file in proposal.tree.files}, work)
+            packs = archived.result()
+            for done in kept:
+                done.result()
         manifest = next_manifest(bundle, proposal, release, history, owned_files(proposal, written, packs), clock.now())
         lease.ensure()
         ledger.put_in_force(manifest, proposal.books)

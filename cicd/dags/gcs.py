@@ -16,7 +16,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
@@ -29,8 +29,10 @@ from headgate.errors import ConflictError
 
 PUBLIC_URL = "https://storage.googleapis.com"
 _ATTEMPTS = 5
-_FIELDS = "items(name,size,md5Hash,generation,updated),nextPageToken"
+_FIELDS_OF_ONE = "name,size,md5Hash,generation,updated"
+_FIELDS = f"items({_FIELDS_OF_ONE}),nextPageToken"
 _PAGE = 1000  # the API's own maximum
+_PLAIN = "/(),"  # means nothing in a query
 
 
 class _Resource(BaseModel):
@@ -104,7 +106,13 @@ class GcsStore:
             "storage.objects.create" if if_generation == 0 else "storage.objects.create and storage.objects.delete",
             "POST",
             f"/upload{self._objects}",
-            params={"uploadType": "media", "name": path, "ifGenerationMatch": if_generation, "prettyPrint": "false"},
+            params={
+                "uploadType": "media",
+                "name": path,
+                "ifGenerationMatch": if_generation,
+                "fields": _FIELDS_OF_ONE,
+                "prettyPrint": "false",
+            },
             body=data,
             content_type="text/x-python" if path.endswith(".py") else "application/octet-stream",
         )
@@ -147,7 +155,7 @@ class GcsStore:
         content_type: str | None = None,
     ) -> tuple[Answer, int]:
         """The answer and the number of attempts. 404 of an object and 412 are answers, anything else above 399 raises."""
-        target = f"{path}?{urlencode(params)}"
+        target = f"{path}?{_query(params)}"
         fixed = {"Content-Type": content_type} if content_type else {}
         for attempt in range(1, _ATTEMPTS + 1):
             last = attempt == _ATTEMPTS
@@ -188,6 +196,10 @@ class GcsStore:
             where=self._where,
             next_step="Run the command again; it starts from what is there now.",
         )
+
+
+def _query(params: Mapping[str, object]) -> str:
+    return "&".join(f"{key}={quote(str(value), safe=_PLAIN)}" for key, value in params.items())
 
 
 def _stored(item: _Resource) -> StoredObject:

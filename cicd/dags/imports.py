@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,9 +18,8 @@ _QUOTED = re.compile(
 )
 _JOINED = re.compile(rb"\\\r?\n")
 # Keywords can stand nowhere else once strings and comments are gone, so whatever looks like an import is one.
-_STATEMENT = re.compile(
-    rb"(?:^|[;:])[ \t\f]*((?:from\b[^\n;]*?\bimport\b|import\b)[ \t\f]*(?:\([^)]*\)|[^\n;]*))", re.MULTILINE
-)
+_HEAD = re.compile(rb"(?:^|[;:])[ \t\f]*((?:from\b[^\n;]*?\bimport|import))\Z", re.MULTILINE)
+_REST = re.compile(rb"(?!\w)[ \t\f]*(?:\([^)]*\)|[^\n;]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,22 @@ def imports_of(text: bytes) -> frozenset[Import]:
     """
     if b"import" not in text:
         return frozenset()
-    code = _JOINED.sub(b" ", _QUOTED.sub(_blank, text))
-    return frozenset().union(*(_parsed(match[1]) for match in _STATEMENT.finditer(code)))
+    code = _QUOTED.sub(_blank, text)
+    if b"\\" in code:
+        code = _JOINED.sub(b" ", code)
+    return frozenset().union(*(_parsed(statement) for statement in _statements(code)))
+
+
+def _statements(code: bytes) -> Iterator[bytes]:
+    """Looks at what stands around the word only: searching the whole text for statements takes far longer."""
+    at = 0
+    while (at := code.find(b"import", at)) >= 0:
+        at += len(b"import")
+        head = _HEAD.search(code, code.rfind(b"\n", 0, at) + 1, at)
+        rest = _REST.match(code, at) if head else None
+        if head and rest:
+            yield head[1] + rest[0]
+            at = rest.end()
 
 
 def _blank(match: re.Match[bytes]) -> bytes:

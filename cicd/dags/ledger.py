@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cicd.dags import documents
@@ -30,9 +31,11 @@ class Ledger:
     layout: Layout
 
     def read(self) -> Books:
-        """Manifest and claims: two requests."""
-        manifest = self.store.read(self.layout.manifest)
-        claims = self.store.read(self.layout.claims)
+        """Manifest and claims: two requests at once."""
+        with ThreadPoolExecutor(1, thread_name_prefix="dags-books") as beside:
+            asked = beside.submit(self.store.read, self.layout.claims)
+            manifest = self.store.read(self.layout.manifest)
+            claims = asked.result()
         return Books(
             manifest=documents.parse_manifest(manifest[0], self.layout.manifest) if manifest else None,
             manifest_generation=manifest[1] if manifest else 0,
@@ -49,12 +52,10 @@ class Ledger:
         self.store.delete(self.layout.claims, if_generation=generation)
 
     def put_in_force(self, manifest: Manifest, books: Books) -> None:
-        """Keep the manifest that was in force, then put `manifest` in its place: the moment of the release.
+        """Put `manifest` in the place of the one that was in force, which `keep` has kept: the moment of the release.
 
         Raises `ConflictError` when another release was put in force since `books` were read.
         """
-        if books.manifest is not None:
-            self._keep(books.manifest)
         try:
             data = documents.dump(manifest)
             self.store.write(self.layout.manifest, data, if_generation=books.manifest_generation)
@@ -65,11 +66,15 @@ class Ledger:
                 next_step="See `headgate dags status`, then run the command again.",
             ) from error
 
-    def _keep(self, manifest: Manifest) -> None:
+    def keep(self, manifest: Manifest) -> None:
+        """Keep a manifest among the past releases, so that it can be rolled back to."""
         name, data = self.layout.release(manifest.release), documents.dump(manifest)
-        there = self.store.read(name)
-        if there is None or there[0] != data:
-            self.store.write(name, data, if_generation=there[1] if there else 0)
+        try:
+            self.store.write(name, data, if_generation=0)
+        except ConflictError:  # an unfinished delivery left it
+            there = self.store.read(name)
+            if there is None or there[0] != data:
+                self.store.write(name, data, if_generation=there[1] if there else 0)
 
     def kept(self, manifest: Manifest, release: str) -> Manifest:
         """The manifest of `release`: the one in force or a kept one. Raises `NotFoundError` that names what is kept."""

@@ -63,6 +63,12 @@ class Lease:
 
     def acquire(self) -> None:
         """Take the lock, or take it over after its expiry. Raises `LockHeldError` that names the holder."""
+        try:
+            self._write(0)
+        except ConflictError:
+            self._take_over()
+
+    def _take_over(self) -> None:
         there = self._store.read(self._path)
         if there is not None:
             document = documents.parse_lock(there[0], self._path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 
 from headgate.errors import UnsafeActionError
@@ -11,6 +10,8 @@ from headgate.errors import UnsafeActionError
 RESERVED = ".headgate"
 MAX_NAME_BYTES = 1024
 MAX_COMPONENT_BYTES = 255  # Composer and file:// put objects on a file system; ext4 and overlayfs stop there
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_BROKEN = re.compile("[\ufffd\ud800-\udfff]")
 
 
 def name_problem(path: str, *, prefix: str = "") -> str | None:
@@ -24,9 +25,9 @@ def name_problem(path: str, *, prefix: str = "") -> str | None:
         return "the path has a '.' or '..' component"
     if RESERVED in components:
         return f"{RESERVED!r} is reserved for Headgate's bookkeeping"
-    if any(unicodedata.category(char) == "Cc" for char in path):
+    if _CONTROL.search(path):
         return "the path contains a control character or a newline"
-    if "\ufffd" in path or any(0xD800 <= ord(char) <= 0xDFFF for char in path):
+    if _BROKEN.search(path):
         return "the path is not valid UTF-8"
     if "\\" in path:
         return "the path contains a backslash, which some clients read as a separator"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -226,8 +225,10 @@ def _rank(change: Change, wanted: Mapping[str, DesiredFile], folders: set[str]) 
 
 
 def _parents(path: str) -> list[str]:
+    """The folders that hold `path`, from the inside out."""
     parents = []
-    while path := posixpath.dirname(path):
+    while (end := path.rfind("/")) > 0:
+        path = path[:end]
         parents.append(path)
     return parents
 

@@ -112,7 +112,7 @@ def open_target(
         )
     store = _open_bucket(parts.scheme, parts.netloc, timeout_s, clock, identity)
     full = f"{prefix}/" if prefix else ""
-    return Target(url=url.rstrip("/"), store=store, prefix=full, workers=32, close=store.close)
+    return Target(url=url.rstrip("/"), store=store, prefix=full, workers=64, close=store.close)
 
 
 def _open_bucket(

@@ -269,7 +269,7 @@ class TestKilled:
             assert books.manifest is not None
             needed = set(books.manifest.packs).union(*(past.packs for past in books.manifest.history))
             assert set(packs) == needed
-        assert point > 20
+        assert point > 16
 
     @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
     def test_at_every_call_of_a_first_push_and_of_a_rollback(
@@ -299,7 +299,7 @@ class TestKilled:
                 assert_whole(store, ONE)
             if ended == 2:
                 break
-        assert point > 15
+        assert point > 14
 
     def test_until_the_lock_expires_others_wait(self, store: LocalStore, clock: SteppedClock) -> None:
         push(store, ONE, clock)
