@@ -11,8 +11,8 @@ from cicd.stores import open_for, parse_when, store_option, time_zone
 from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from cicd.gitlab.history import Resource
     from cicd.gitlab.backfill import Counted
+    from cicd.gitlab.history import Resource
 
 _TYPES = ("deployment", "rollback", "change", "incident")
 
@@ -104,9 +104,9 @@ def _from_gitlab(
     from pathlib import Path
 
     from cicd.gitlab.address import parse_project_url
+    from cicd.gitlab.backfill import Progress, import_history
     from cicd.gitlab.forge import connect
     from cicd.gitlab.history import open_source
-    from cicd.gitlab.backfill import Progress, import_history
 
     address = parse_project_url(url, where="dora import")
     moment = parse_when(since, time_zone(app, None, store_url), "--since") if since else None
