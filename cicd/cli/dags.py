@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cicd.cli.context import App, columns, emit, is_terminal, output_option, say
-from headgate.errors import ConfigError, HeadgateError
+from cicd.cli.context import App, columns, emit, output_option
 from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from cicd.dags.proposal import Age, Bundle, Loader
-    from cicd.dags.wiring import Destination, Permissions
+    from cicd.dags.airflow.setup import WaitOptions
+    from cicd.dags.proposal import Bundle, Loader
+    from cicd.dags.wiring import Destination
 
 _Command = Callable[..., Any]
 
@@ -45,6 +43,44 @@ _FROM = _options(
     click.option(
         "--ref", default="HEAD", show_default=True, metavar="COMMIT", help="Commit, branch or tag to deliver."
     ),
+)
+_EVERYWHERE = click.option("--all", "everywhere", is_flag=True, help="Every target in headgate.yaml.")
+
+
+class Duration(click.ParamType[float]):
+    """A span of time: `300s`, `5m`, `1h`, or a number of seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, int | float):
+            return float(value)
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", str(value))
+        seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
+        if not 0 < seconds <= 86400:
+            self.fail(f"{value!r} is not a span of time up to a day; write 300s, 5m or 1h.", param, ctx)
+        return seconds
+
+
+_AIRFLOW = _options(
+    click.option(
+        "--wait-timeout", type=Duration(), metavar="SPAN", help="How long to wait, as 300s or 5m.  [default: 300s]"
+    ),
+    click.option("--airflow-url", metavar="URL", help="Address of Airflow's API server, without /api."),
+    click.option(
+        "--sync",
+        "sync_s",
+        type=click.FloatRange(0, 3600),
+        metavar="SECONDS",
+        help="How long the bucket takes to reach Airflow.  [default: 60; file:// 0]",
+    ),
+)
+_WAIT = click.option(
+    "--wait/--no-wait", default=None, help="Wait until Airflow has parsed it.  [default: if `airflow` is configured]"
+)
+_BACK = _options(
+    click.option("--rollback-on-failure", is_flag=True, help="On an import error bring the release before back."),
+    click.option("--rollback-on-undecided", is_flag=True, help="Also when Airflow cannot be asked, or time is up."),
 )
 _CODE = click.option("--detailed-exitcode", is_flag=True, help="Exit 5 when there are differences.")
 _ALLOW = _options(
@@ -77,6 +113,7 @@ def dags() -> None:
 @dags.command()
 @_FROM
 @_WHERE
+@_EVERYWHERE
 @_ALLOW
 @_OLDER
 @_ZIP
@@ -86,17 +123,24 @@ def plan(
     app: App, /, *, source: str | None, ref: str, as_zip: bool, detailed_exitcode: bool, output: str, **where: Any
 ) -> int:
     """Show what a push would change."""
-    with _from_commit(app, ref, as_zip=as_zip) as loader:
-        return _deliver(app, loader, source, where, output, dry_run=True, detailed=detailed_exitcode, yes=True)
+    from cicd.cli.dags_deliver import Manner, deliver_to_each, from_commit
+
+    manner = Manner(dry_run=True, yes=True, detailed=detailed_exitcode)
+    with from_commit(app, ref, as_zip=as_zip) as loader:
+        return deliver_to_each(app, loader, source, where, output, manner)
 
 
 @dags.command()
 @_FROM
 @_WHERE
+@_EVERYWHERE
 @_ALLOW
 @_OLDER
 @_ZIP
 @_SETTLE
+@_WAIT
+@_AIRFLOW
+@_BACK
 @_ACT
 @_CODE
 @click.pass_obj
@@ -114,15 +158,21 @@ def push(
     **where: Any,
 ) -> int:
     """Deliver the tree of a commit and put it in force."""
-    with _from_commit(app, ref, as_zip=as_zip) as loader:
-        return _deliver(app, loader, source, where, output, dry_run=dry_run, detailed=detailed_exitcode, yes=yes)
+    from cicd.cli.dags_deliver import Manner, deliver_to_each, from_commit
+
+    manner = Manner(dry_run=dry_run, yes=yes, detailed=detailed_exitcode, waiting=_take_waiting(where))
+    with from_commit(app, ref, as_zip=as_zip) as loader:
+        return deliver_to_each(app, loader, source, where, output, manner)
 
 
 @dags.command()
 @click.option("--to", "release", metavar="RELEASE", help="Release to bring back.  [default: the one before]")
 @_WHERE
+@_EVERYWHERE
 @_ALLOW
 @_SETTLE
+@_WAIT
+@_AIRFLOW
 @_ACT
 @_CODE
 @click.pass_obj
@@ -130,12 +180,27 @@ def rollback(
     app: App, /, *, release: str | None, dry_run: bool, yes: bool, detailed_exitcode: bool, output: str, **where: Any
 ) -> int:
     """Bring a kept release back, byte for byte, as a new release."""
+    from cicd.cli.dags_deliver import Manner, deliver_to_each
     from cicd.dags.sources import from_release
 
     def loader(destination: Destination, bundle: Bundle) -> Loader:  # noqa: ARG001 - the source is in the bucket
         return from_release(bundle.ledger, release)
 
-    return _deliver(app, loader, None, where, output, dry_run=dry_run, detailed=detailed_exitcode, yes=yes)
+    manner = Manner(dry_run=dry_run, yes=yes, detailed=detailed_exitcode, waiting=_take_waiting(where))
+    return deliver_to_each(app, loader, None, where, output, manner)
+
+
+@dags.command()
+@click.option("--every-file", is_flag=True, help="All DAG files of the release, not only what it changed.")
+@_WHERE
+@_AIRFLOW
+@_BACK
+@click.pass_obj
+def wait(app: App, /, *, every_file: bool, output: str, **where: Any) -> int:
+    """Wait until Airflow has parsed the release in force."""
+    from cicd.cli.dags_deliver import wait_at_each
+
+    return wait_at_each(app, where, output, _take_waiting(where), every_file=every_file)
 
 
 @dags.command()
@@ -143,16 +208,16 @@ def rollback(
 @click.pass_obj
 def status(app: App, /, *, output: str, **where: Any) -> int:
     """Which commit is live, and whether the bucket still holds it."""
+    from cicd.cli.dags_targets import act_on_each, opened_targets, place
     from cicd.dags.inspect import inspect
     from cicd.dags.report import status_data, status_text
 
-    parts = []
-    with _opened(app, None, where, every=True) as opened:
-        for destination, bundle in opened:
-            seen = inspect(bundle, app.clock.now())
-            parts.append(status_data(_place(destination), seen.books, seen.drift, seen.foreign, seen.lock))
-    emit(output, {"targets": parts}, lambda: "\n".join(map(status_text, parts)))
-    return ExitCode.PASS
+    def look(destination: Destination, bundle: Bundle) -> tuple[dict[str, Any], ExitCode]:
+        seen = inspect(bundle, app.clock.now())
+        return status_data(place(destination), seen.books, seen.drift, seen.foreign, seen.lock), ExitCode.PASS
+
+    with opened_targets(app, None, where, every=True) as opened:
+        return act_on_each(opened, look, output, status_text)
 
 
 @dags.command()
@@ -160,10 +225,11 @@ def status(app: App, /, *, output: str, **where: Any) -> int:
 @click.pass_obj
 def history(app: App, /, *, output: str, **where: Any) -> int:
     """The releases that can be rolled back to, newest first."""
+    from cicd.cli.dags_targets import opened_targets, place
     from cicd.dags.report import history_data
 
-    with _opened(app, None, where, every=True) as opened:
-        parts = [history_data(_place(item), bundle.ledger.read().manifest) for item, bundle in opened]
+    with opened_targets(app, None, where, every=True) as opened:
+        parts = [history_data(place(item), bundle.ledger.read().manifest) for item, bundle in opened]
     rows = [{"env": part["environment"], **row} for part in parts for row in part["releases"]]
     names = ("env", "release", "commit", "released_at", "restores", "in_force")
     emit(output, {"targets": parts}, lambda: columns(rows, names))
@@ -176,166 +242,27 @@ def history(app: App, /, *, output: str, **where: Any) -> int:
 @click.pass_obj
 def drift(app: App, /, *, detailed_exitcode: bool, output: str, **where: Any) -> int:
     """Name the objects that were changed in the bucket since the release."""
+    from cicd.cli.dags_targets import act_on_each, opened_targets, place
     from cicd.dags.inspect import inspect
     from cicd.dags.report import drift_data, drift_text
 
-    with _opened(app, None, where, every=True) as opened:
-        parts = [drift_data(_place(item), inspect(bundle, app.clock.now()).drift) for item, bundle in opened]
-    emit(output, {"targets": parts}, lambda: "\n".join(map(drift_text, parts)))
-    return ExitCode.WOULD_CHANGE if detailed_exitcode and any(part["drift"] for part in parts) else ExitCode.PASS
+    def look(destination: Destination, bundle: Bundle) -> tuple[dict[str, Any], ExitCode]:
+        part = drift_data(place(destination), inspect(bundle, app.clock.now()).drift)
+        return part, ExitCode.WOULD_CHANGE if detailed_exitcode and part["drift"] else ExitCode.PASS
+
+    with opened_targets(app, None, where, every=True) as opened:
+        return act_on_each(opened, look, output, drift_text)
 
 
-@contextmanager
-def _from_commit(app: App, ref: str, *, as_zip: bool) -> Iterator[Callable[[Destination, Bundle], Loader]]:
-    """A maker of loaders that read the commit from the repository of headgate.yaml, or the working directory's."""
-    from cicd.dags.gitblobs import GitBlobs
-    from cicd.dags.sources import from_git
-    from cicd.dags.zipped import zipped
-    from headgate.git import Git
+def _take_waiting(given: dict[str, Any]) -> WaitOptions:
+    """The options about waiting, taken out of `given`."""
+    from cicd.dags.airflow.setup import WaitOptions
 
-    opened: list[GitBlobs] = []
-
-    def loader(destination: Destination, bundle: Bundle) -> Loader:
-        git = Git(path=app.root if destination.configured else Path.cwd())
-        blobs = GitBlobs(git)
-        opened.append(blobs)
-        load = from_git(git, blobs, destination.selection(ref), prefix=bundle.target.prefix)
-        return zipped(load, f"{bundle.project}.zip") if as_zip or destination.zip else load
-
-    try:
-        yield loader
-    finally:
-        for blobs in opened:
-            blobs.close()
-
-
-def _deliver(
-    app: App,
-    /,
-    loader: Callable[[Destination, Bundle], Loader],
-    source: str | None,
-    where: dict[str, Any],
-    output: str,
-    *,
-    dry_run: bool,
-    detailed: bool,
-    yes: bool,
-) -> int:
-    """Plan or deliver to every target in turn; the first that fails stops the rest."""
-    from cicd.dags.report import plan_text
-
-    parts: list[dict[str, Any]] = []
-    with _opened(app, source, where, every=False) as opened:
-        try:
-            for destination, bundle in opened:
-                parts.append(_one(app, destination, bundle, loader(destination, bundle), dry_run=dry_run, yes=yes))
-        except HeadgateError:
-            waiting = [destination.environment or destination.url for destination, _ in opened[len(parts) + 1 :]]
-            if waiting:
-                say(f"not started: {', '.join(waiting)}")
-            raise
-        finally:
-            if parts:
-                emit(output, {"targets": parts}, lambda: "\n".join(map(plan_text, parts)))
-    return ExitCode.WOULD_CHANGE if detailed and any(part["changed"] for part in parts) else ExitCode.PASS
-
-
-def _one(
-    app: App, destination: Destination, bundle: Bundle, load: Loader, *, dry_run: bool, yes: bool
-) -> dict[str, Any]:
-    from cicd.dags.delivery import deliver
-    from cicd.dags.proposal import propose
-    from cicd.dags.report import counts, plan_data
-
-    ask = not dry_run and not yes and sys.stdin.isatty() and is_terminal()
-    if dry_run or ask:
-        proposal = propose(bundle, load)
-        deletes = counts(proposal.changes).get("delete", 0)
-        if ask and deletes:
-            click.confirm(f"{destination.url}: delete {deletes} object(s)?", abort=True, err=True)
-    if dry_run:
-        tree, before = proposal.tree, proposal.books.manifest
-        _warn_of_age(tree.commit, before, proposal.age)
-        return plan_data(_place(destination), before=before, commit=tree.commit, changes=proposal.changes, after=None)
-    outcome = deliver(bundle, load, clock=app.clock, progress=_progress())
-    _warn_of_age(outcome.commit, outcome.before, outcome.age)
-    if outcome.untidy:
-        say(f"warning: {outcome.untidy}")
-    _record(app, destination, outcome.manifest)
-    return plan_data(
-        _place(destination),
-        before=outcome.before,
-        commit=outcome.commit,
-        changes=outcome.changes,
-        after=outcome.manifest,
+    return WaitOptions(
+        wait=given.pop("wait", True),
+        timeout_s=given.pop("wait_timeout"),
+        url=given.pop("airflow_url"),
+        sync_s=given.pop("sync_s"),
+        rollback_on_failure=given.pop("rollback_on_failure", False),
+        rollback_on_undecided=given.pop("rollback_on_undecided", False),
     )
-
-
-def _warn_of_age(commit: str, before: Any, age: Age) -> None:
-    if age.value == "older":
-        say(
-            f"warning: commit {commit[:12]} is older than {before.commit[:12]} of {before.release}: this goes back."
-            " --refuse-older prevents it."
-        )
-
-
-def _record(app: App, destination: Destination, manifest: Any) -> None:
-    """Record the release in force. A repeat is recognised by its id, so a run that died before this is made up for."""
-    from cicd.dags.events import delivery_event
-    from cicd.record import record
-
-    record(app, [delivery_event(manifest, target=destination.url, environment=destination.environment)])
-
-
-@contextmanager
-def _opened(
-    app: App, source: str | None, where: dict[str, Any], *, every: bool
-) -> Iterator[list[tuple[Destination, Bundle]]]:
-    """The targets that the options name. Raises `ConfigError` before any is contacted."""
-    from cicd.dags.wiring import Permissions, choose_destinations, destination_from_flags, open_bundle
-
-    environments, target, project = where.pop("environments"), where.pop("target"), where.pop("project")
-    permissions: Permissions = Permissions(**where)
-    if target is not None:
-        if len(environments) > 1:
-            raise ConfigError("--target is one place, but several --env were given", next_step="Leave out one of them.")
-        name = environments[0] if environments else None
-        chosen: tuple[Destination, ...] = (
-            destination_from_flags(target, project=project, source=source, environment=name),
-        )
-    else:
-        if project is not None:
-            raise ConfigError("--project needs --target", next_step="With headgate.yaml set dags.project.")
-        config = app.config.dags
-        if config is None:
-            raise ConfigError(
-                "there is no `dags` section in the configuration",
-                next_step="Add dags.targets to headgate.yaml, or give --target URL.",
-            )
-        if source is not None:
-            config = config.model_copy(update={"source": source})
-        chosen = choose_destinations(config, environments, every=every)
-    with ExitStack() as stack:
-        opened = []
-        for item in chosen:
-            bundle = open_bundle(item, permissions, clock=app.clock)
-            stack.callback(bundle.target.close)
-            opened.append((item, bundle))
-        yield opened
-
-
-def _place(destination: Destination) -> dict[str, Any]:
-    return {"environment": destination.environment, "target": destination.url, "project": destination.project}
-
-
-def _progress() -> Callable[[int, int, str], None]:
-    """On a terminal one line that is redrawn; in a log a line for every tenth of the work, if there is much."""
-    terminal, much = is_terminal(), 100
-
-    def show(done: int, total: int, path: str) -> None:
-        if terminal:
-            click.echo(f"\r\x1b[K{done}/{total} {path[-60:]}", nl=done == total, err=True)
-        elif total >= much and done * 10 // total != (done - 1) * 10 // total:
-            say(f"{done}/{total} objects")
-
-    return show

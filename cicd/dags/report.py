@@ -53,7 +53,7 @@ def plan_data(
 
 def plan_text(part: dict[str, Any]) -> str:
     """The same for a person."""
-    where = _where(part)
+    where = where_text(part)
     if not part["changed"]:
         return (
             f"{where}: nothing to do; {part['release'] or part['before']} (commit {part['live_commit'][:12]})"
@@ -91,7 +91,7 @@ def status_data(
 
 def status_text(part: dict[str, Any]) -> str:
     """The same for a person."""
-    lines = [_where(part)]
+    lines = [where_text(part)]
     if part["release"] is None:
         lines.append("  nothing was delivered here yet")
     else:
@@ -146,8 +146,8 @@ def drift_data(place: dict[str, Any], drift: Iterable[Drift]) -> dict[str, Any]:
 def drift_text(part: dict[str, Any]) -> str:
     """The same for a person."""
     if not part["drift"]:
-        return f"{_where(part)}: no drift"
-    lines = [f"{_where(part)}: {len(part['drift'])} object(s) differ from the release in force"]
+        return f"{where_text(part)}: no drift"
+    lines = [f"{where_text(part)}: {len(part['drift'])} object(s) differ from the release in force"]
     for item in part["drift"]:
         when = f"  generation {item['generation']}, {item['updated'] or 'time unknown'}" if item["generation"] else ""
         lines.append(f"  {item['kind']:<10} {item['path']}{when}")
@@ -163,7 +163,8 @@ def _generation(number: int | None) -> int | str | None:
     return etag_of(number)
 
 
-def _where(part: dict[str, Any]) -> str:
+def where_text(part: dict[str, Any]) -> str:
+    """What a target is called in front of its result."""
     name = f"{part['environment']} " if part["environment"] else ""
     return f"{name}{part['target']} [{part['project']}]"
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from cicd.cli.dags_targets import worst
 from cicd.cli.main import main
 from cicd.sandbox.gcs import GcsSandbox
 from cicd.sandbox.object_faults import Fault, FaultKind
+from headgate.exit_codes import ExitCode
 from headgate.git import Git
 from observability.store import open_store
 from tests.testing.repositories import commit_files, new_repository
@@ -109,14 +112,36 @@ def test_several_environments_in_one_run(run: Run, prod: GcsSandbox) -> None:
     assert ".headgate/manifests/dags/shop.json" in names
 
 
-def test_the_first_environment_that_fails_stops_the_rest(run: Run, prod: GcsSandbox) -> None:
+def test_an_environment_that_fails_neither_stops_nor_hides_the_others(
+    run: Run, prod: GcsSandbox, tmp_path: Path
+) -> None:
     prod.faults.inject(Fault(kind=FaultKind.FORBIDDEN, operation="upload"))
     code, out, err = run("push", "--env", "prod", "--env", "staging", "-o", "json")
     assert code == 2
-    assert out == ""
-    assert "not started: staging" in err
-    assert "the credentials lack storage.objects.create" in err
-    assert "gs://composer-prod" in err
+    failed, done = json.loads(out)["targets"]
+    assert (failed["environment"], failed["exit_code"]) == ("prod", 2)
+    assert "the credentials lack storage.objects.create" in failed["error"]
+    assert "headgate: error: prod: gs://composer-prod" in err
+    assert (done["environment"], done["exit_code"], done["changed"]) == ("staging", 0, True)
+    assert (tmp_path / "composer/dags/ingest.py").exists()
+    table = run("push", "--all")
+    assert table[0] == 0
+    assert [line.split()[0] for line in table[1].splitlines() if "://" in line] == ["staging", "prod"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [((0, 5), 5), ((5, 4), 4), ((4, 1, 0), 1), ((1, 2), 2), ((2, 3, 1), 3), ((0, 0), 0), ((), 0)],
+)
+def test_the_worst_exit_code_is_the_one_of_the_run(codes: tuple[int, ...], expected: int) -> None:
+    for order in permutations(codes):
+        assert worst([ExitCode(code) for code in order]) == expected
+
+
+def test_all_targets_and_one_target_exclude_each_other(run: Run) -> None:
+    code, _, err = run("push", "--all", "--env", "prod")
+    assert code == 2
+    assert "--all means every target" in err
 
 
 def test_flags_alone(run: Run, git: Git, tmp_path: Path) -> None:
