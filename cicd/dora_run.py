@@ -14,13 +14,14 @@ import click
 
 from headgate.errors import ConfigError
 from observability.blends import Blend, by_environment, by_team
-from observability.dora import DoraReport, Period, evaluate_dora
+from observability.dora import DoraReport, Period
 from observability.environments import is_production
 from observability.failures import Policy, Signal
+from observability.reporting import report_of
 from observability.series import Bucket, series
 
 if TYPE_CHECKING:
-    from observability.events import DeliveryEvent
+    from observability.store import EventStore
 
 _SPAN = re.compile(r"(?P<count>[0-9]+)\s*(?P<unit>m|min|h|d|w)")
 _UNITS = {"m": timedelta(minutes=1), "min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -113,11 +114,9 @@ def _lists(value: object, where: str) -> Mapping[str, Sequence[str]] | None:
     )
 
 
-def evaluate(events: Sequence[DeliveryEvent], wish: Wish, period: Period | None = None) -> DoraReport:
+def evaluate(store: EventStore, wish: Wish, period: Period | None = None) -> DoraReport:
     """The report of a wish, for its own period or another one."""
-    report = evaluate_dora(
-        events, period or wish.period, policy=wish.policy, wanted=wish.wanted, paths=wish.mapped.paths
-    )
+    report = report_of(store, period or wish.period, wanted=wish.wanted, policy=wish.policy, paths=wish.mapped.paths)
     if not wish.teams or wish.mapped.teams is not None:
         return report
     return _of_teams(report, wish.teams)
