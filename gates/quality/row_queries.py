@@ -151,3 +151,43 @@ def _duplicated_rows(
     shared = groups(metric, source).subquery("headgate_groups")
     where = metric.where and qualified(metric.where)
     return filtered(exp.select(*names).from_(table.copy()).join(shared, on=exp.and_(*same)), where)
+
+
+def rows_together(metrics: Sequence[Rows], source: Source) -> Step:
+    """The rows of several conditions by one scan: each row once, with marks for those that it holds.
+
+    For rows without an order, and few of them: all are fetched. Split into a query each when it fails.
+    """
+    names = tuple(dict.fromkeys(name for metric in metrics for name in metric.columns))
+    marks = [exp.Case().when(_holds(metric), exp.Literal.number(1)) for metric in metrics]
+    inner = exp.select(
+        *(named(mark, f"headgate_mark_{index}") for index, mark in enumerate(marks)),
+        *(named(_of_batch(name), f"headgate_shown_{index}") for index, name in enumerate(names)),
+    ).from_(source.table.copy())
+    marked = [exp.column(f"headgate_mark_{index}") for index in range(len(metrics))]
+    shown = [exp.column(f"headgate_shown_{index}") for index in range(len(names))]
+    some = exp.or_(*(exp.EQ(this=mark.copy(), expression=exp.Literal.number(1)) for mark in marked))
+
+    def read(_: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Mapping[Metric, Any]:
+        return {metric: _marked_rows(metric, index, names, len(metrics), rows) for index, metric in enumerate(metrics)}
+
+    return Step(
+        query=exp.select(*marked, *shown).from_(inner.subquery("t")).where(some),
+        metrics=tuple(metrics),
+        read=read,
+        split=lambda: tuple(rows_step(metric, source) for metric in metrics),
+    )
+
+
+def _holds(metric: Rows) -> exp.Expression:
+    found = counting(metric)
+    if not isinstance(found, Count):
+        raise TypeError(metric)
+    return both(found.condition, found.where) or exp.true()
+
+
+def _marked_rows(metric: Rows, index: int, names: Sequence[str], skip: int, rows: Sequence[tuple[Any, ...]]) -> Sample:
+    places = [skip + names.index(name) for name in metric.columns]
+    chosen = [row for row in rows if row[index]][: metric.limit]
+    values = tuple(tuple(row[place] for place in places) for row in chosen)
+    return Sample(count=len(values), columns=metric.columns, rows=values)

@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
+from sqlglot import exp
+
 from gates.quality.metrics import Failed, Metric, Rows, Sample, Schema, Values
 from gates.quality.planner import Source, Step, counting, plan, plan_one
+from gates.quality.row_queries import rows_together
 from gates.quality.sql import Dialect, UntranslatableError
 
 
@@ -21,6 +24,10 @@ class Answer:
 
     columns: tuple[str, ...]
     rows: Sequence[tuple[Any, ...]]
+
+
+MOST_TOGETHER = 1000
+"""Rows of one condition that are fetched together with those of others."""
 
 
 class QueryFailedError(Exception):
@@ -86,15 +93,27 @@ class SqlBatch:
             self._put_count(metric)
 
     def show(self, metrics: Sequence[Rows]) -> None:
-        """Fetch rows once their numbers are known. Engines override it to fetch those of many failures at once."""
-        wanted = [metric for metric in metrics if metric.limit is None or self._some(metric)]
-        if wanted:
-            self.answer(wanted)
+        """Fetch rows once their numbers are known; what nothing fails is not looked for.
 
-    def _some(self, metric: Rows) -> bool:
-        """Whether there is a row to show: what nothing fails is not looked for."""
+        Rows of conditions that few rows hold are fetched together, by one scan. Where they are many, a query for the
+        first ones ends soon; those of duplicates and lost keys need more than a scan: a query each.
+        """
+        wanted = [metric for metric in metrics if metric.limit is None or self._number(metric)]
+        few = [metric for metric in wanted if self._is_one_of_few(metric)]
+        if len(few) > 1:
+            self.run(rows_together(few, self.source))
+        left = [metric for metric in wanted if metric not in self._values]
+        if left:
+            self.answer(left)
+
+    def _number(self, metric: Rows) -> int:
+        """How many rows there are to show; 0 where that is not known."""
         count = self._values[counting(metric)]
-        return isinstance(count, int) and count > 0
+        return count if isinstance(count, int) else 0
+
+    def _is_one_of_few(self, metric: Rows) -> bool:
+        condition = isinstance(metric.of, exp.Expression) and metric.limit is not None
+        return condition and self.source.positioned is None and self._number(metric) <= MOST_TOGETHER
 
     def _put_count(self, metric: Rows) -> None:
         if metric.limit is None:

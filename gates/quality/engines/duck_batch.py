@@ -7,16 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gates.quality.engines import duck_arrays, duck_keys, duck_lists, duck_plan, duck_queries, duck_rows
+from gates.quality.engines import duck_arrays, duck_keys, duck_lists, duck_plan, duck_queries, duck_rows, duck_values
 from gates.quality.engines.base import Answer, QueryFailedError, SqlBatch
 from gates.quality.engines.duck_arrays import Numbers
 from gates.quality.engines.duck_connection import DuckConnection
-from gates.quality.engines.duck_data import Data, describe
+from gates.quality.engines.duck_data import ROWS, Data, describe, table_of
 from gates.quality.engines.duck_hashes import Running, queries
 from gates.quality.engines.duck_keys import HashProof
 from gates.quality.engines.duck_plan import Facts, Tuning
 from gates.quality.engines.duck_rows import Equal
-from gates.quality.metrics import Duplicated, Failed, Metric, Orphans, Quantiles, Query, Rows, Schema
+from gates.quality.metrics import Duplicated, Failed, Metric, Orphans, Quantiles, Query, Rows, Sample, Schema
 from gates.quality.planner import Part, Source, Step, counting, plan, plan_one, user_text
 from gates.quality.sql import Dialect
 from gates.quality.truth import decide
@@ -50,6 +50,7 @@ class DuckBatch(SqlBatch):
     ) -> None:
         super().__init__(connection, dialect, source)
         self._data = data
+        self._placed = replace(source, positioned=table_of(ROWS)) if data.addressed else source
         self._tuning = tuning or Tuning()
         self._facts: Facts | None = None
         self._looked_at: set[str] = set()
@@ -91,12 +92,22 @@ class DuckBatch(SqlBatch):
     def show(self, metrics: Sequence[Rows]) -> None:
         """The rows of everything that failed, and the metrics that cheap proofs have left open: one query for all."""
         left_open, self._left_open = self._left_open, []
-        limited = [metric for metric in metrics if metric.limit is not None and self.source.positioned is not None]
+        limited = [metric for metric in metrics if metric.limit is not None and self._data.addressed]
         failing = duck_rows.failing_of(limited, left_open, self._counting, self._values.get, self._equal)
         if failing:
-            self.run(duck_rows.second_pass(failing, self.source, self.dialect))
+            self.run(duck_rows.second_pass(failing, self._placed, self.dialect))
         self._take_over()
+        self._forget_places(limited)
         super().show([metric for metric in metrics if metric not in self._values])
+
+    def _forget_places(self, metrics: Iterable[Rows]) -> None:
+        """Places in a table mean nothing to people."""
+        if not self.ordered:
+            found = {metric: self._values.get(metric) for metric in metrics}
+            kept: dict[Metric, Any] = {
+                metric: replace(value, index=()) for metric, value in found.items() if isinstance(value, Sample)
+            }
+            self._values.update(kept)
 
     def _counting(self, metric: Rows) -> Metric:
         """What counts the rows, in the form in which it was computed."""
@@ -224,7 +235,7 @@ class DuckBatch(SqlBatch):
 
     def _shares(self, metrics: Sequence[Metric]) -> _Shares:
         facts, source, dialect = self.facts(), self.source, self.dialect
-        grouped = duck_plan.by_value(metrics, facts, source, dialect)
+        grouped = duck_values.by_value(metrics, facts, source, dialect, self._values)
         ordered = duck_plan.in_order(grouped.left, facts, source, dialect)
         proofs, rest = duck_keys.hash_proofs(ordered.left, facts, source)
         flow = duck_plan.flowing(rest, facts, source, dialect, self._empty(rest))
@@ -258,9 +269,7 @@ class DuckBatch(SqlBatch):
     def unsettled(self, metric: Metric) -> None:
         """A cheap proof failed: large keys go by their hashes, at the latest when nothing else is left."""
         if isinstance(metric, Query):
-            count, text = self._counted.get(metric), self._text_of(metric)
-            first = duck_queries.counted(metric, text, self._counted)
-            self.run(first if count is None else duck_queries.first(metric, text, count))
+            self.run(duck_queries.first(metric, self._text_of(metric), self._counted.get(metric)))
         elif isinstance(metric, Duplicated) and self.facts().hashed and metric not in self._tried:
             running = self._started(duck_keys.hash_proof(metric, self.source))
             if running is not None:
@@ -299,31 +308,50 @@ class DuckBatch(SqlBatch):
 
     def _leave_open(self, metric: Duplicated | Orphans) -> None:
         """To be counted where its rows are looked for; at the second time by itself."""
-        if metric in self._tried or self.source.positioned is None:
+        if metric in self._tried or not self._data.addressed:
             self.run(plan_one(metric, self.source, self.dialect))
         else:
             self._tried.add(metric)
             self._left_open.append(metric)
 
     def explain(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
-        """The queries for `metrics`, those of proofs among them. Only footers are read."""
-        known = dict(self._values)
+        """The queries that `compute` would send first, in their order.
+
+        What only the data say about it (bounds of floats, which no footer has) is read for that. Where memory is short,
+        how quantiles are narrowed down further depends on answers, and only the beginning of it is in here.
+        """
+        known = (dict(self._values), self._facts, set(self._looked_at), self.queries)
+        self.queries = []
         try:
             return self._explained([metric for metric in self._open(metrics) if self._sayable(metric)])
         finally:
-            self._values = known
+            self._values, self._facts, self._looked_at, self.queries = known
 
     def _explained(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
-        facts = self.facts()
-        if facts.small:
+        if self.facts().small:
             return tuple(self.text(step) for step in self._plainly(metrics))
-        simple = [duck_plan.simplified(metric, facts) for metric in metrics]
+        arrays = self._learn(metrics)
+        simple = [duck_plan.simplified(metric, self.facts()) for metric in metrics]
         self._decide(simple)
-        arrays = [duck_arrays.query(name, self.source, self.dialect) for name in duck_arrays.wanted(simple, facts)]
-        shares = self._shares([metric for metric in self._open(simple) if not isinstance(metric, Quantiles)])
+        asked = self._open(simple)
+        taken = {metric for name, held in arrays.items() for metric in asked if held.takes(name, metric)}
+        shares = self._shares([one for one in asked if one not in taken and not isinstance(one, Quantiles)])
+        facts = self.facts()
         hashes = [text for proof in shares.hashed for text in queries(proof, facts.rows, facts.memory, self.dialect)]
-        texts = (self.text(step) for step in (*shares.first, *shares.then))
-        return tuple(dict.fromkeys([*arrays, *hashes, *texts]))
+        first, then = [self.text(step) for step in shares.first], [self.text(step) for step in shares.then]
+        order = [*first, *hashes, *then] if self._data.shared else [*hashes, *then, *first]
+        left = [one for one in asked if isinstance(one, Quantiles) and one not in taken]
+        return (*self.queries, *order, *self._explained_quantiles(left))
+
+    def _explained_quantiles(self, metrics: Sequence[Quantiles]) -> list[str]:
+        counts = dict.fromkeys(duck_lists.present_values(metric) for metric in metrics)
+        self._decide(counts)
+        texts = [self.text(step) for step in plan(self._open(counts), self.source, self.dialect)]
+        for group in duck_lists.groups_of(metrics):
+            count = self._values.get(duck_lists.present_values(group[0]))
+            if isinstance(count, int) and 0 < count * duck_lists.LIST_BYTES <= self.facts().memory:
+                texts.append(self.text(duck_lists.sorted_list(group, count, self.source)))
+        return texts
 
     def interrupt(self) -> None:
         """End the query that is running, from another thread."""

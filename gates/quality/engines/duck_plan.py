@@ -1,7 +1,6 @@
 """Cheaper ways to the same values in DuckDB, chosen from what is known of the data: pure.
 
 - what a `where` leaves out is known to be nothing: it is dropped, and more metrics become equal;
-- conditions on a text column with few values are evaluated once for each value, not for each row;
 - whole numbers between known bounds: one bit for each possible value counts the different ones in the same pass;
 - a column that grows from row to row has no value twice, and neither has a combination with it.
 
@@ -35,7 +34,6 @@ from gates.quality.metrics import (
 from gates.quality.planner import UNSETTLED, Part, Source, Step, one_pass, part_of, plan_one, read_parts
 from gates.quality.sql import (
     Dialect,
-    both,
     column,
     is_nan,
     literal,
@@ -166,90 +164,6 @@ class Shares:
 
     steps: tuple[Step, ...]
     left: tuple[Metric, ...]
-
-
-def by_value(metrics: Iterable[Metric], facts: Facts, source: Source, dialect: Dialect) -> Shares:
-    """Counts of conditions on one text column with few values: the values are grouped first. One query for all."""
-    groups: dict[str, list[Metric]] = {}
-    left = []
-    for metric in metrics:
-        name = _one_text(metric, facts)
-        if name is None:
-            left.append(metric)
-        else:
-            groups.setdefault(name, []).append(metric)
-    tables = tuple((name, tuple(_by_value_part(metric) for metric in found)) for name, found in groups.items())
-    return Shares(steps=(_grouped(tables, source, dialect),) if tables else (), left=tuple(left))
-
-
-def _one_text(metric: Metric, facts: Facts) -> str | None:
-    """The column that `metric` is about, if it is one with few texts and the condition is worth it."""
-    match metric:
-        case Count():
-            parts = [metric.condition, metric.where]
-        case Distinct(keys=(exp.Column() as key,)) | Duplicated(keys=(exp.Column() as key,)):
-            parts = [key, metric.where]
-        case _:
-            return None
-    found = [part for part in parts if part is not None]
-    names = {item.name for part in found for item in part.find_all(exp.Column)}
-    if len(names) != 1 or any(part.find(exp.Query) for part in found):
-        return None
-    (name,) = names
-    return (
-        name
-        if facts.few_texts(name) and not (isinstance(metric, Count) and all(_is_cheap(part) for part in found))
-        else None
-    )
-
-
-def _is_cheap(condition: exp.Expression) -> bool:
-    bare = condition.unnest()
-    bare = bare.this.unnest() if isinstance(bare, exp.Not) else bare
-    return isinstance(bare, exp.Is)
-
-
-_TIMES = "headgate_times"
-
-
-def _by_value_part(metric: Metric) -> Part:
-    times = exp.column(_TIMES)
-    match metric:
-        case Count():
-            condition = both(metric.condition, metric.where) or exp.true()
-            value: exp.Expression = exp.Sum(this=exp.Case().when(condition, times))
-        case Distinct():
-            value = exp.Count(this=within(metric.keys[0], metric.where))
-        case Duplicated():
-            several = exp.and_(exp.GT(this=times.copy(), expression=literal(1)), metric.where)
-            value = exp.Sum(this=exp.Case().when(several, times))
-        case _:
-            raise TypeError(metric)
-    return Part(metric=metric, values=(value,), read=lambda values: int(values[0] or 0), plain=False)
-
-
-def _grouped(tables: Sequence[tuple[str, tuple[Part, ...]]], source: Source, dialect: Dialect) -> Step:
-    """One row: the values of all parts, each table of values counted in a subquery of its own."""
-    query = exp.select("*")
-    for place, (name, parts) in enumerate(tables):
-        counts = exp.select(column(name), named(exp.Count(this=exp.Star()), _TIMES)).from_(source.table.copy())
-        counts = counts.group_by(column(name))
-        values = [named(value, f"m{index}") for index, part in enumerate(parts) for value in part.values]
-        row = exp.select(*values).from_(counts.subquery("v")).subquery(f"t{place}")
-        query = query.from_(row) if place == 0 else query.join(row, join_type="cross")
-    everything = tuple(part for _, parts in tables for part in parts)
-
-    def split() -> tuple[Step, ...]:
-        if len(tables) > 1:
-            return tuple(_grouped((table,), source, dialect) for table in tables)
-        return tuple(plan_one(part.metric, source, dialect) for part in everything)
-
-    return Step(
-        query=query,
-        metrics=tuple(part.metric for part in everything),
-        read=lambda _, rows: read_parts(everything, rows[0]),
-        split=split,
-    )
 
 
 def in_order(metrics: Iterable[Metric], facts: Facts, source: Source, dialect: Dialect) -> Shares:

@@ -31,14 +31,19 @@ def counted(metric: Query, text: str, counts: dict[Query, int]) -> Step:
     return Step(query=f"{head}\n{text}\n) AS q", metrics=(metric,), read=read)
 
 
-def first(metric: Query, text: str, count: int) -> Step:
-    """The first of the `count` rows of a user's query."""
+def first(metric: Query, text: str, count: int | None) -> Step:
+    """The first rows of a user's query, which has `count` of them; None: they are counted beside."""
+    head = f"SELECT {'c.headgate_count' if count is None else count}, q.*"
+    rows = f"(\nSELECT * FROM (\n{text}\n) AS q LIMIT {max(1, metric.limit)}\n) AS q"
+    counted = f"(SELECT COUNT(*) AS headgate_count FROM (\n{text}\n) AS q) AS c LEFT JOIN "
 
     def read(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Mapping[Metric, Any]:
-        return {metric: Sample(count=count, columns=tuple(names), rows=tuple(map(tuple, rows)))}
+        found = int(rows[0][0]) if rows else 0
+        values = tuple(tuple(row[1:]) for row in rows) if found else ()
+        return {metric: Sample(count=found, columns=tuple(names[1:]) if found else (), rows=values)}
 
-    head = "SELECT q.* FROM ("
-    return Step(query=f"{head}\n{text}\n) AS q LIMIT {max(1, metric.limit)}", metrics=(metric,), read=read)
+    query = f"{head} FROM {rows}" if count is not None else f"{head} FROM {counted}{rows} ON TRUE"
+    return Step(query=query, metrics=(metric,), read=read)
 
 
 _OTHER_CLAUSES = (

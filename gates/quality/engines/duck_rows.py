@@ -209,8 +209,9 @@ def _marked(one: Failing, scan: _Scan) -> exp.Expression:
         case Count(condition=condition, where=where):
             return scan.mark(_all(condition, where))
         case Duplicated(where=where) as metric:
-            twice = _among_equal(metric, one.equal) if one.equal is not None else _among_groups(metric, scan)
-            return scan.mark(_all(where, twice))
+            if one.equal is not None:
+                return scan.mark(_all(where, _among_equal(metric, one.equal)))
+            return scan.mark(both(_all(where), _among_groups(metric, scan)) or exp.true())
         case Orphans(where=where) as metric:
             return scan.mark(_all(where, *map(not_null, metric.keys), _without_partner(metric, scan.source)))
         case metric:
@@ -295,5 +296,5 @@ def failing_of(
         Failing(metric=metric, shown=tuple(rows), count=count, equal=equal.get(metric))
         for metric, rows in by_metric.items()
         if isinstance(metric, Count | Duplicated | OutOfOrder | Orphans)
-        and ((count := value(metric)) is None or (isinstance(count, int) and count > 0))
+        and ((count := value(metric)) is None or (isinstance(count, int) and count > 0 and rows))
     )

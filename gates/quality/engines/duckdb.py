@@ -16,7 +16,7 @@ from sqlglot import exp
 from gates.quality.engines.base import QueryFailedError
 from gates.quality.engines.duck_batch import DuckBatch
 from gates.quality.engines.duck_connection import DuckConnection
-from gates.quality.engines.duck_data import POSITION, ROWS, Data, from_files, from_scan, from_table
+from gates.quality.engines.duck_data import POSITION, ROWS, Data, from_files, from_scan, from_table, table_of
 from gates.quality.engines.duck_dialect import DuckDialect, kind_of
 from gates.quality.engines.duck_plan import Tuning
 from gates.quality.engines.files import find_files, reader
@@ -44,10 +44,6 @@ class _Sources:
             self._connection.execute(f"CREATE VIEW {view} AS SELECT * FROM {reader(files)}")
             self._views[name] = view
         return exp.to_table(self._views[name])
-
-
-def _table(name: str) -> exp.Expression:
-    return exp.Table(this=exp.to_identifier(name), alias=exp.TableAlias(this=exp.to_identifier(BATCH)))
 
 
 def open_batch(data: str, table: str | None, limits: Limits) -> DuckBatch:
@@ -109,8 +105,8 @@ def _opened(limits: Limits, prepare: Callable[[DuckConnection], Data], tuning: T
     try:
         data = prepare(connection)
         source = Source(
-            table=_table(BATCH),
-            positioned=_table(ROWS) if data.positioned else None,
+            table=table_of(BATCH),
+            positioned=table_of(ROWS) if data.positioned else None,
             position=POSITION,
             in_order=True,
             other=_Sources(connection),
