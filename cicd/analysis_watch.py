@@ -11,11 +11,9 @@ from typing import Any
 from cicd.cli.context import App
 from cicd.release_analysis import AnalysisBuilder, build_pods
 from deployments.analysis.evidence import evidence_document
-from deployments.analysis.judge import JudgeVerdict
-from deployments.analysis.judged import JudgedMetric
 from deployments.analysis.ports import Arm, Subject
-from deployments.analysis.recording import Recording
 from deployments.analysis.run import StepAnalysis
+from deployments.analysis.seen import Judged, Seen
 from deployments.kubernetes import KubernetesPods
 from gates.verdict import Outcome, Verdict, group
 from headgate.errors import ConfigError
@@ -29,9 +27,8 @@ class Watch:
 
     app: App
     names: tuple[str, ...]
-    metrics: tuple[JudgedMetric, ...]
     analysis: StepAnalysis
-    seen: dict[str, tuple[Recording, JudgeVerdict]] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
 
     def run(self, subject: Subject, *, timeout_s: float, say: Callable[[str], None]) -> Verdict:
         """The verdict; INCONCLUSIVE when the time is up. `say` gets a line whenever the words changed."""
@@ -46,10 +43,8 @@ class Watch:
             if found is not None or clock.now() >= until:
                 break
             clock.sleep(_POLL_S)
-        for metric in self.metrics:
-            standing = metric.standing()
-            if standing is not None:
-                self.seen.setdefault(metric.name, standing)
+        for name, _, seen in self.analysis.undecided():
+            self.seen.setdefault(name, seen)
         if found is not None:
             return found
         text = f"not decided within {timeout_s:g} s{': ' + last if last else ''}"
@@ -57,14 +52,15 @@ class Watch:
         return group("analysis", [leaf], message=text)
 
     def documents(self) -> dict[str, dict[str, Any]]:
-        """The evidence of every tested metric that was decided, or looked at until the time was up."""
-        return {name: evidence_document(*seen) for name, seen in self.seen.items()}
+        """The evidence of every metric that was decided, or looked at until the time was up."""
+        return {name: evidence_document(seen) for name, seen in self.seen.items()}
 
     def _lines(self) -> Iterator[str]:
-        for metric in self.metrics:
-            standing = metric.standing()
-            if standing is not None and standing[1].metrics:
-                yield f"{metric.name}: {standing[1].metrics[0].message}"
+        for name, _, seen in self.analysis.undecided():
+            message = (
+                seen.verdict.metrics[0].message if isinstance(seen, Judged) and seen.verdict.metrics else seen.message
+            )
+            yield f"{name}: {message}"
 
 
 @contextmanager
@@ -79,10 +75,10 @@ def open_watch(
             where="analysis",
             next_step="Correct the name, or add it to headgate.yaml.",
         )
-    seen: dict[str, tuple[Recording, JudgeVerdict]] = {}
+    seen: dict[str, Seen] = {}
 
-    def keep(metric: str, subject: Subject, recording: Recording, found: JudgeVerdict) -> str:  # noqa: ARG001 - the port's signature
-        seen[metric] = (recording, found)
+    def keep(metric: str, subject: Subject, what: Seen) -> str:  # noqa: ARG001 - the port's signature
+        seen[metric] = what
         return ""
 
     with ExitStack() as stack:
@@ -96,8 +92,7 @@ def open_watch(
             record=keep,
         )
         metrics = tuple(builder.metric(name, app.config.analysis[name]) for name in dict.fromkeys(names))
-        judged = tuple(metric for metric in metrics if isinstance(metric, JudgedMetric))
-        yield Watch(app=app, names=names, metrics=judged, analysis=StepAnalysis(metrics), seen=seen)
+        yield Watch(app=app, names=names, analysis=StepAnalysis(metrics), seen=seen)
 
 
 def subject_of(canary: str, baseline: str, weight: float | None) -> Subject:

@@ -13,15 +13,17 @@ from cicd.config.model import ServiceConfig
 from cicd.evidence_store import EvidenceFolder
 from deployments.analysis.arms import Baseline
 from deployments.analysis.batch import BatchFeed, Fetch, JsonValue, file_fetch, http_fetch
-from deployments.analysis.conditioned import ConditionMetric, ConditionPolicy, check_conditions
+from deployments.analysis.conditioned import ConditionPolicy, check_conditions
 from deployments.analysis.feeds import CounterFeed, Feed, GaugeFeed
 from deployments.analysis.histograms import PastSlowRequests, SlowRequests
 from deployments.analysis.judge import JudgePolicy, Kind, MetricPolicy, Worse
-from deployments.analysis.judged import JudgedMetric, JudgedPolicy, Record, Say
+from deployments.analysis.judged import JudgedMetric, JudgedPolicy, Say
+from deployments.analysis.measured import ConditionMetric, ThresholdMetric
 from deployments.analysis.openmetrics import OpenMetricsSource
 from deployments.analysis.ports import Arm, MetricSource, PastSource
 from deployments.analysis.prometheus import PrometheusGauge, PrometheusSource, PrometheusValue
-from deployments.analysis.run import AnalysisByRole, StepAnalysis, StepMetric, ThresholdMetric
+from deployments.analysis.run import AnalysisByRole, StepAnalysis, StepMetric
+from deployments.analysis.seen import Record
 from deployments.analysis.selector import parse_selector, render
 from deployments.analysis.threshold import ThresholdPolicy
 from deployments.kubernetes import KubernetesPods
@@ -103,7 +105,9 @@ class AnalysisBuilder:
                 parse_selector(render(selector, Arm(hash="0", role="canary").placeholders))
         match config.rule:
             case "limit":
-                return ThresholdMetric(policy=_threshold(name, config), source=self._counters(config))
+                return ThresholdMetric(
+                    policy=_threshold(name, config), source=self._counters(config), record=self.record
+                )
             case "conditions":
                 return self._conditions(name, config)
             case "test":
@@ -126,8 +130,9 @@ class AnalysisBuilder:
         query = config.query or ""
         if config.source == "json":
             source = JsonValue(path=query, fetch=self._fetch(config), where=config.url or config.file or "")
-            return ConditionMetric(policy=policy, source=source)
-        return ConditionMetric(policy=policy, source=PrometheusValue(query=query, http=self._client(config.url or "")))
+            return ConditionMetric(policy=policy, source=source, record=self.record)
+        value = PrometheusValue(query=query, http=self._client(config.url or ""))
+        return ConditionMetric(policy=policy, source=value, record=self.record)
 
     def _judged(self, name: str, config: AnalysisConfig) -> JudgedPolicy:
         metric = MetricPolicy(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,7 @@ from cicd.cli.context import App, emit, output_option, say
 from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from deployments.analysis.judge import JudgeVerdict
-
+    from deployments.analysis.evidence import Replayed
 
 _ABOVE_0 = click.FloatRange(0, min_open=True)
 _CHANCE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -55,9 +54,11 @@ def analysis() -> None:
 def run(counts: str, policy_path: Path | None, evidence: Path | None, picture_path: Path | None, output: str) -> int:
     """Say whether a canary is worse than its baseline, from counts in a file."""
     from deployments.analysis.evidence import evidence_document, verdict_document
+    from deployments.analysis.explain import verdict_text
     from deployments.analysis.policy import load_policy
     from deployments.analysis.recorded import RecordingError, parse_lines
     from deployments.analysis.recording import build_recording, judge
+    from deployments.analysis.seen import Judged
     from gates.verdict import exit_code
 
     policy = load_policy(policy_path) if policy_path else None
@@ -68,40 +69,73 @@ def run(counts: str, policy_path: Path | None, evidence: Path | None, picture_pa
         return _unreadable(error, output)
     found = judge(recording)
     if evidence is not None:
-        _write(evidence, dump(evidence_document(recording, found)) + "\n")
+        _write(evidence, dump(evidence_document(Judged(recording=recording, verdict=found))) + "\n")
     if picture_path is not None:
         from deployments.analysis.picture import picture
 
         _write(picture_path, picture(found))
-    _emit(output, verdict_document(found), found)
+    _emit(output, verdict_document(found), lambda: verdict_text(found))
     return exit_code(found.outcome)
 
 
-def emit_replay(evidence: Path, picture_path: Path | None, output: str) -> int:
-    """Judge the evidence in a file anew and print the verdict; UNDECIDED if it is not the one that stands there."""
-    from deployments.analysis.evidence import replay, verdict_document
-    from gates.verdict import exit_code
+def emit_replay(paths: tuple[Path, ...], picture_path: Path | None, output: str) -> int:
+    """Judge the evidence in files anew and print the verdicts; UNDECIDED if one is not the one that stands there.
+
+    A folder stands for its JSON files. Several verdicts exit like the worst of them.
+    """
+    from deployments.analysis.evidence import replay
+    from gates.verdict import combine, exit_code
+
+    files = [file for path in paths for file in _files(path)]
+    found = [(file, replay(_document(file), where=str(file))) for file in files]
+    if picture_path is not None:
+        _write(picture_path, _pictures([one for _, one in found]))
+    documents = [one.document | {"same": one.trouble is None} for _, one in found]
+    if len(found) == 1:
+        data: dict[str, Any] = documents[0]
+    else:
+        data = {"verdicts": {str(file): document for (file, _), document in zip(found, documents, strict=True)}}
+    _emit(output, data, lambda: "\n\n".join(one.text for _, one in found))
+    for file, one in found:
+        name = f"{file}: " if len(found) > 1 else ""
+        if one.trouble is None:
+            say(f"{name}the verdict is the one that was written down, bit for bit")
+        else:
+            say(f"{name}the verdict is NOT the one that was written down: {one.trouble}")
+    if any(one.trouble for _, one in found):
+        return ExitCode.UNDECIDED
+    return exit_code(combine(one.seen.outcome for _, one in found if one.seen))
+
+
+def _pictures(found: Sequence[Replayed]) -> str:
+    """One verdict as it was drawn, several below each other."""
+    from deployments.analysis.seen import draw, figures_of
+    from observability.figure import svg
+
+    if len(found) == 1 and found[0].seen:
+        return draw(found[0].name, found[0].seen, found[0].release)
+    figures = [figure for one in found if one.seen for figure in figures_of(one.name, one.seen)]
+    return svg(figures, f"{len(found)} verdicts")
+
+
+def _files(path: Path) -> list[Path]:
+    from headgate.errors import ConfigError
+
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("*.json"))
+    if not files:
+        raise ConfigError("there is no evidence in it", where=str(path), next_step="Give evidence.json files.")
+    return files
+
+
+def _document(path: Path) -> object:
     from headgate.errors import ConfigError
 
     try:
-        document = json.loads(evidence.read_bytes())
+        return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(
-            f"it cannot be read: {error}", where=str(evidence), next_step="Give an evidence.json."
-        ) from error
-    found, same = replay(document, where=str(evidence))
-    if picture_path is not None:
-        from deployments.analysis.picture import picture
-
-        _write(picture_path, picture(found))
-    _emit(output, verdict_document(found) | {"same": same}, found)
-    if same:
-        say("the verdict is the one that was written down, bit for bit")
-        return exit_code(found.outcome)
-    say(
-        "the verdict is NOT the one that was written down: the file was changed, or another version of Headgate made it"
-    )
-    return ExitCode.UNDECIDED
+        raise ConfigError(f"it cannot be read: {error}", where=str(path), next_step="Give an evidence.json.") from error
 
 
 @analysis.command()
@@ -144,13 +178,16 @@ def watch(
         found = watching.run(subject, timeout_s=timeout_s, say=say)
     documents = watching.documents()
     if evidence is not None:
-        from deployments.analysis.picture import picture
+        from deployments.analysis.seen import draw
 
-        evidence.mkdir(parents=True, exist_ok=True)
+        _folder(evidence)
         for name, document in documents.items():
             _write(evidence / f"{name}.json", dump(document) + "\n")
-            _write(evidence / f"{name}.svg", picture(watching.seen[name][1]))
-    results = {name: document["result"]["metrics"].get(name) for name, document in documents.items()}
+            _write(evidence / f"{name}.svg", draw(name, watching.seen[name]))
+    results = {
+        name: document["result"]["metrics"].get(name) if document["rule"] == "test" else document["result"]
+        for name, document in documents.items()
+    }
     result = {"verdict": found.outcome.value, "message": found.message, "metrics": results}
     emit(output, result, lambda: f"{found.outcome.value}  {found.message}")
     return found.exit_code
@@ -267,19 +304,17 @@ def _unreadable(error: Exception, output: str) -> int:
         "cause": str(error),
         "metrics": {},
     }
-    _emit(output, document, None)
+    _emit(output, document, lambda: f"ERROR  {error}")
     return ExitCode.UNDECIDED
 
 
-def _emit(output: str, document: dict[str, Any], found: JudgeVerdict | None) -> None:
+def _emit(output: str, document: dict[str, Any], text: Callable[[], str]) -> None:
     if output == "json":
         from headgate.secrets import mask
 
         click.echo(mask(dump(document)))
         return
-    from deployments.analysis.wording import verdict_text
-
-    emit(output, document, lambda: verdict_text(found) if found else f"ERROR  {document['message']}")
+    emit(output, document, text)
 
 
 def dump(document: object) -> str:
@@ -301,4 +336,15 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         raise ConfigError(
             f"cannot be written: {error.strerror}", where=str(path), next_step="Give another place."
+        ) from error
+
+
+def _folder(path: Path) -> None:
+    from headgate.errors import ConfigError
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be made: {error.strerror}", where=str(path), next_step="Give another folder."
         ) from error

@@ -193,9 +193,10 @@ def history(app: App, service: str, environment: str, limit: int, output: str) -
     "--replay",
     "evidence",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
     metavar="FILE",
-    help="evidence.json of a past verdict (.headgate/evidence/).",
+    help="evidence.json of a past verdict (.headgate/evidence/), or a folder of them. May be repeated.",
 )
 @click.option(
     "--picture",
@@ -204,8 +205,8 @@ def history(app: App, service: str, environment: str, limit: int, output: str) -
     help="Draw the evidence there, SVG.",
 )
 @output_option()
-def analyse(evidence: Path, picture: Path | None, output: str) -> int:
-    """Compute a past verdict anew from its evidence: the same outcome and exit code, bit for bit, or 4 if it is not."""
+def analyse(evidence: tuple[Path, ...], picture: Path | None, output: str) -> int:
+    """Compute past verdicts anew from their evidence: the same outcome and exit code, bit for bit, or 4 if it is not."""
     from cicd.cli.analysis import emit_replay
 
     return emit_replay(evidence, picture, output)

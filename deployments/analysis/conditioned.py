@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
 
 from deployments.analysis.conditions.evaluate import holds
 from deployments.analysis.conditions.syntax import ConditionError, parse_condition
-from deployments.analysis.ports import Subject, ValueSource
-from deployments.analysis.threshold import State, add, verdict
 from gates.verdict import Measurement, Outcome, Verdict
-from headgate.errors import ConfigError, RemoteStateError, TransportError
+from headgate.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,43 +71,6 @@ def measure(result: object, policy: ConditionPolicy, *, role: str, number: int) 
     else:
         outcome, text = Outcome.FAIL, f"{shown} does not meet {policy.success}"
     return Verdict(name=name, outcome=outcome, message=f"{text} ({role})", measurement=measurement)
-
-
-class ConditionMetric:
-    """Implements `run.StepMetric`."""
-
-    def __init__(self, *, policy: ConditionPolicy, source: ValueSource) -> None:
-        self._policy, self._source = policy, source
-        self._subject: Subject | None = None
-        self._state = State()
-        self._since: datetime | None = None
-        self._at: datetime | None = None
-
-    @property
-    def name(self) -> str:
-        """Its name in the configuration."""
-        return self._policy.name
-
-    def look(self, subject: Subject, now: datetime) -> Verdict | None:
-        """See `ports.Analysis`."""
-        if subject != self._subject:
-            self._subject, self._state, self._since, self._at = subject, State(), now, None
-        decided = verdict(self._state, self._policy)
-        since = self._at or self._since or now
-        wait_s = self._policy.interval_s if self._at else self._policy.initial_delay_s
-        if decided is not None or (now - since).total_seconds() < wait_s:
-            return decided
-        self._at = now
-        self._state = add(self._state, self._measured(subject))
-        return verdict(self._state, self._policy)
-
-    def _measured(self, subject: Subject) -> Verdict:
-        number = len(self._state.measurements) + 1
-        try:
-            result = self._source.measure(subject.arm)
-        except (TransportError, RemoteStateError) as error:
-            return Verdict(name=f"{self.name} {number}", outcome=Outcome.ERROR, message=str(error))
-        return measure(result, self._policy, role=subject.arm.role, number=number)
 
 
 def _is_nothing(result: object) -> bool:

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from deployments.analysis.arms import Baseline
 from deployments.analysis.counts import NoData
+from deployments.analysis.explain import evidence_lines
 from deployments.analysis.feeds import Feed, Row
 from deployments.analysis.judge import (
     Evidence,
@@ -27,14 +28,10 @@ from deployments.analysis.judge import (
     verdict,
 )
 from deployments.analysis.ports import Subject
-from deployments.analysis.recording import Recording
+from deployments.analysis.recording import Limits, Look, Recording, ended_by, judge
+from deployments.analysis.seen import Judged, Record
 from deployments.analysis.threshold import QueryError
-from deployments.analysis.wording import evidence_lines
 from gates.verdict import Measurement, Outcome, Verdict
-
-Record = Callable[[str, Subject, Recording, JudgeVerdict], str]
-"""Keeps the evidence of a verdict (metric, subject, what was seen, the verdict) and says where."""
-
 
 Say = Callable[[str], None]
 _SAY_EVERY_S = 30.0
@@ -80,8 +77,7 @@ class _Step:
     decided: Verdict | None = None
     at: datetime | None = None
     since: datetime | None = None
-    holes: int = 0
-    errors_in_a_row: int = 0
+    looks: list[Look] = field(default_factory=list)
 
 
 class JudgedMetric:
@@ -111,7 +107,8 @@ class JudgedMetric:
         rows = self._feed.rows(subject, step.since, now)
         first, step.at = step.at is None, now
         if isinstance(rows, tuple):
-            step.since, step.errors_in_a_row = now, 0
+            step.since = now
+            step.looks.append(Look(gave="data"))
             step.decided = self._judge(step, rows, subject, now)
         elif isinstance(rows, QueryError) or not first:
             step.decided = self._hole(step, rows, now)
@@ -130,12 +127,15 @@ class JudgedMetric:
                 self._say(line)
             self._said = (line, now)
 
-    def standing(self) -> tuple[Recording, JudgeVerdict] | None:
-        """What the present step has seen, and what the judge says of it so far; None before the first look."""
-        if self._step is None:
+    def standing(self) -> tuple[Subject, Judged] | None:
+        """See `run.StepMetric`."""
+        step = self._step
+        if step is None or step.decided is not None:
             return None
-        evidence = self._step.evidence
-        return self._recording(evidence), verdict(evidence.state)
+        found, recording = verdict(step.evidence.state), self._recording(step.evidence)
+        if found.outcome is Outcome.FAIL and self._release is not None:
+            recording = self._recording(self._release[1])  # harm is the release's to prove, and it is not proven
+        return step.subject, Judged(recording=recording, verdict=judge(recording))
 
     def _recording(self, evidence: _Evidence) -> Recording:
         return Recording(policy=self._policy.judge, intervals=tuple(evidence.intervals))
@@ -151,11 +151,11 @@ class JudgedMetric:
                     evidence.only_history = evidence.only_history and history
             harm = verdict(release.state)
             if harm.outcome is Outcome.FAIL:
-                return self._decided(subject, release, harm)
+                return self._decided(subject, self._recording(release), harm)
             found = verdict(step.evidence.state)
             # Harm is the release's to prove: a second test at each step would be a second chance of a false abort.
             if found.outcome in {Outcome.PASS, Outcome.ERROR}:
-                return self._decided(subject, step.evidence, found)
+                return self._decided(subject, self._recording(step.evidence), found)
         return None
 
     def _hole(self, step: _Step, why: NoData | QueryError, now: datetime) -> Verdict | None:
@@ -164,20 +164,17 @@ class JudgedMetric:
         fault = Observation(metric=self.name, side=Side.CANARY, fault=why.why)
         self._of_release(step.subject, now).add(now.timestamp(), (fault,))
         step.evidence = self._fresh(now)
-        if isinstance(why, QueryError):
-            step.errors_in_a_row += 1
-            if step.errors_in_a_row <= policy.consecutive_error_limit:
-                return None
-            text = f"{step.errors_in_a_row} measurements in a row failed, the last with: {why.why}"
-            return Verdict(name=self.name, outcome=Outcome.ERROR, message=text)
-        step.errors_in_a_row, step.holes = 0, step.holes + 1
-        if step.holes <= policy.inconclusive_limit:
+        step.looks.append(Look(gave="error" if isinstance(why, QueryError) else "nothing", why=why.why))
+        limits = Limits(
+            inconclusive_limit=policy.inconclusive_limit, consecutive_error_limit=policy.consecutive_error_limit
+        )
+        if ended_by(step.looks, limits) is None:
             return None
-        text = f"{step.holes} measurements said nothing, the last: no data: {why.why}"
-        return Verdict(name=self.name, outcome=Outcome.INCONCLUSIVE, message=text)
+        seen = replace(self._recording(self._of_release(step.subject, now)), looks=tuple(step.looks), limits=limits)
+        return self._decided(step.subject, seen, judge(seen))
 
-    def _decided(self, subject: Subject, evidence: _Evidence, found: JudgeVerdict) -> Verdict:
-        kept = self._record(self.name, subject, self._recording(evidence), found) if self._record else ""
+    def _decided(self, subject: Subject, recording: Recording, found: JudgeVerdict) -> Verdict:
+        kept = self._record(self.name, subject, Judged(recording=recording, verdict=found)) if self._record else ""
         node = judged_verdict(found, self._policy)
         return replace(node, details=(*node.details, f"evidence: {kept}")) if kept else node
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from deployments.analysis.judge import (
     Evidence,
@@ -35,12 +36,44 @@ class Recording:
     `spoilt`: metrics with a line that cannot be true; they are ERROR unless harm is proven. `assumed`: counts without
     a total where nobody said what part of the traffic the canary had. Half is assumed of them, which no canary that
     has less can be failed by wrongly; but none can be passed by it.
+    `looks`: what each look at the last step of a release gave, and `limits` how many may give nothing.
     """
 
     policy: JudgePolicy
     intervals: tuple[Interval, ...]
     spoilt: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
+    looks: tuple[Look, ...] = ()
+    limits: Limits | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at a step: it gave data, nothing, or the query failed; `why` for the latter two."""
+
+    gave: Literal["data", "nothing", "error"]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many looks of a step may give nothing, and how many in a row may fail."""
+
+    inconclusive_limit: int
+    consecutive_error_limit: int
+
+
+def ended_by(looks: Iterable[Look], limits: Limits) -> tuple[Outcome, str] | None:
+    """The outcome of a step that too many looks learned nothing of, and why; None while it goes on."""
+    nothing = in_a_row = 0
+    for look in looks:
+        in_a_row = in_a_row + 1 if look.gave == "error" else 0
+        nothing += look.gave == "nothing"
+        if in_a_row > limits.consecutive_error_limit:
+            return Outcome.ERROR, f"{in_a_row} measurements in a row failed, the last with: {look.why}"
+        if nothing > limits.inconclusive_limit:
+            return Outcome.INCONCLUSIVE, f"{nothing} measurements said nothing, the last: no data: {look.why}"
+    return None
 
 
 def build_recording(lines: Iterable[Line | Spoilt], policy: PolicyFile | None) -> Recording:
@@ -86,7 +119,20 @@ def _verdict(recording: Recording, intervals: tuple[Interval, ...]) -> JudgeVerd
     state = start(recording.policy)
     for interval in intervals:
         state = update(state, interval)
-    return _closed(verdict(state), recording)
+    return _ended(_closed(verdict(state), recording), recording)
+
+
+def _ended(found: JudgeVerdict, recording: Recording) -> JudgeVerdict:
+    """The verdict of a step that was ended because nothing was learned, if it was; proven harm stays proven."""
+    ended = ended_by(recording.looks, recording.limits) if recording.limits else None
+    if ended is None or found.outcome is Outcome.FAIL:
+        return found
+    outcome, why = ended
+    step = "find out why there are no data; then a new analysis"
+    metrics = tuple(
+        replace(one, outcome=outcome, decided_at_s=None, message=why, cause=why, next=step) for one in found.metrics
+    )
+    return JudgeVerdict(outcome=outcome, decided_at_s=None, message=why, cause=why, metrics=metrics)
 
 
 def _closed(found: JudgeVerdict, recording: Recording) -> JudgeVerdict:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Protocol
 
-from deployments.analysis.arms import Readings, read_arms
-from deployments.analysis.counts import Counts, NoData, difference
-from deployments.analysis.ports import MetricSource, Reading, Subject
-from deployments.analysis.threshold import QueryError, State, ThresholdPolicy, update, verdict
+from deployments.analysis.ports import Subject
+from deployments.analysis.seen import Seen
 from gates.verdict import Outcome, Verdict, group
 
 
@@ -23,6 +21,10 @@ class StepMetric(Protocol):
 
     def look(self, subject: Subject, now: datetime) -> Verdict | None:
         """As `ports.Analysis.look`, for this metric alone."""
+        ...
+
+    def standing(self) -> tuple[Subject, Seen] | None:
+        """What the present step has seen while it is not decided; None before the first look and after the verdict."""
         ...
 
 
@@ -43,51 +45,12 @@ class StepAnalysis:
         required = () if bad else tuple(metric.name for metric in self._metrics)
         return group("analysis", decided, required=required, message=message or "there is no metric to look at")
 
-
-@dataclass(slots=True, kw_only=True)
-class _Progress:
-    """Where the measurements of one metric stand: the last reading and when it was taken."""
-
-    subject: Subject | None = None
-    state: State = field(default_factory=State)
-    before: Reading | None = None
-    at: datetime | None = None
-
-
-class ThresholdMetric:
-    """Bad of total against a limit, interval by interval. Implements `StepMetric`."""
-
-    def __init__(self, *, policy: ThresholdPolicy, source: MetricSource) -> None:
-        self._policy, self._source = policy, source
-        self._progress = _Progress()
-
-    @property
-    def name(self) -> str:
-        """Its name in the configuration."""
-        return self._policy.name
-
-    def look(self, subject: Subject, now: datetime) -> Verdict | None:
-        """See `StepMetric`."""
-        if subject != self._progress.subject:
-            self._progress = _Progress(subject=subject)
-        progress, policy = self._progress, self._policy
-        decided = verdict(progress.state, policy)
-        elapsed_s = (now - progress.at).total_seconds() if progress.at else 0.0
-        if decided is not None or (progress.at is not None and elapsed_s < policy.interval_s):
-            return decided
-        outcome = read_arms(self._source, subject)
-        first, progress.at = progress.at is None, now
-        if isinstance(outcome, Readings):
-            before, progress.before = progress.before, outcome.arm
-            if before is None:
-                return None
-            interval: Counts | NoData | QueryError = difference(before, outcome.arm)
-        elif isinstance(outcome, NoData) and first:
-            return None  # the pods are just coming up: the first interval starts when they can be read
-        else:
-            progress.before, interval = None, outcome
-        progress.state = update(progress.state, interval, policy, role=subject.arm.role, window_s=elapsed_s)
-        return verdict(progress.state, policy)
+    def undecided(self) -> Iterator[tuple[str, Subject, Seen]]:
+        """What metrics that are not decided have seen so far: their names, what is judged, and the evidence."""
+        for metric in self._metrics:
+            standing = metric.standing()
+            if standing is not None:
+                yield metric.name, *standing
 
 
 class AnalysisByRole:
@@ -100,3 +63,8 @@ class AnalysisByRole:
         """See `ports.Analysis`."""
         chosen = self._soak if subject.arm.role == "active" else self._steps
         return chosen.look(subject, now)
+
+    def undecided(self) -> Iterator[tuple[str, Subject, Seen]]:
+        """As `StepAnalysis.undecided`, of both."""
+        yield from self._steps.undecided()
+        yield from self._soak.undecided()

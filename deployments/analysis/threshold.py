@@ -1,8 +1,10 @@
 """The threshold judge: a ratio against a limit, interval by interval, with Argo Rollouts' words. Pure.
 
-`count` measurements must pass; more than `failure_limit` failed ones fail; more than `inconclusive_limit` without
-enough events end it INCONCLUSIVE; more than `consecutive_error_limit` failed queries in a row end it in ERROR.
-Unlike Argo Rollouts, nothing that is missing ever counts as passed.
+`count` measurements must pass in each step; more than `failure_limit` failed ones over all steps of a version fail, as in
+a background analysis of Argo Rollouts (its inline analyses count each step anew, so that a version that fails three of
+five measurements at every step is promoted); more than `inconclusive_limit` of a step without enough events end it
+INCONCLUSIVE; more than `consecutive_error_limit` failed queries in a row end it in ERROR. Unlike in Argo Rollouts, nothing
+that is missing ever counts as passed.
 """
 
 from __future__ import annotations
@@ -59,27 +61,22 @@ Interval = Counts | NoData | QueryError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What has been measured so far."""
+    """What has been measured so far: of this step, but `failed` and `taken` of all steps.
+
+    `measurements` are those of this step, after the failed ones of the steps before.
+    """
 
     passed: int = 0
     failed: int = 0
     inconclusive: int = 0
     errors_in_a_row: int = 0
+    taken: int = 0
     measurements: tuple[Verdict, ...] = ()
-
-
-def update(
-    state: State, interval: Interval, policy: ThresholdPolicy, *, role: str, window_s: float | None = None
-) -> State:
-    """The state after one more interval of `window_s` seconds. `role` names the arm in messages."""
-    number = len(state.measurements) + 1
-    leaf = measure(interval, policy, role=role, window_s=window_s or policy.interval_s, number=number)
-    return add(state, leaf)
 
 
 def add(state: State, leaf: Verdict) -> State:
     """The state after one more measurement."""
-    state = replace(state, measurements=(*state.measurements, leaf))
+    state = replace(state, taken=state.taken + 1, measurements=(*state.measurements, leaf))
     if leaf.outcome is Outcome.ERROR:
         return replace(state, errors_in_a_row=state.errors_in_a_row + 1)
     state = replace(state, errors_in_a_row=0)
@@ -88,6 +85,12 @@ def add(state: State, leaf: Verdict) -> State:
     if leaf.outcome is Outcome.FAIL:
         return replace(state, failed=state.failed + 1)
     return replace(state, inconclusive=state.inconclusive + 1)
+
+
+def begin_step(state: State) -> State:
+    """The state at the beginning of another step of the same version: failures stay, everything else is measured anew."""
+    failed = tuple(leaf for leaf in state.measurements if leaf.outcome is Outcome.FAIL)
+    return State(failed=state.failed, taken=state.taken, measurements=failed)
 
 
 def verdict(state: State, policy: Limits) -> Verdict | None:

@@ -19,7 +19,11 @@ from deployments.analysis.judge.model import (
     default_policy,
 )
 
+VERSION = 1
+"""Of the arithmetic. A change by which the same intervals may get other numbers raises it; evidence carries it."""
+
 __all__ = [
+    "VERSION",
     "Evidence",
     "Interval",
     "JudgePolicy",

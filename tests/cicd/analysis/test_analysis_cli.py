@@ -109,6 +109,32 @@ def test_evidence_is_written_drawn_and_judged_again(tmp_path: Path, capsys: pyte
     assert main(["analysis", "run", "--counts", counts, "--evidence", str(tmp_path / "no" / "e")]) == ExitCode.USAGE
 
 
+def test_several_verdicts_are_judged_again_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, rows in (("a", GOOD), ("b", stream(0.1))):
+        counts = _write(tmp_path / "counts", rows)
+        _run(capsys, "--counts", counts, "--evidence", str(tmp_path / f"{name}.json"))
+    replay = ["release", "analyse", "--replay"]
+    assert main([*replay, str(tmp_path), "--picture", str(tmp_path / "all.svg"), "-o", "json"]) == ExitCode.FAIL
+    out, err = capsys.readouterr()
+    assert [one["verdict"] for one in json.loads(out)["verdicts"].values()] == ["PASS", "FAIL"]
+    assert err.count("bit for bit") == 2
+    assert "2 verdicts" in (tmp_path / "all.svg").read_text("utf-8")
+    passed, failed = tmp_path / "a.json", tmp_path / "b.json"
+    assert main([*replay, str(passed)]) == ExitCode.PASS
+    document = json.loads(failed.read_text("utf-8"))
+    failed.write_text(json.dumps(document | {"judge": 99}), encoding="utf-8")
+    capsys.readouterr()
+    assert main([*replay, str(passed), "--replay", str(failed)]) == ExitCode.UNDECIDED
+    out, err = capsys.readouterr()
+    assert out.startswith("PASS at ")
+    assert "made by another version of Headgate (headgate-evidence/1, judge 99;" in err
+    failed.write_text(json.dumps(document | {"assumed": ["errors"]}), encoding="utf-8")
+    assert main([*replay, str(failed)]) == ExitCode.UNDECIDED
+    assert "the file was changed after it was written" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main([*replay, str(tmp_path / "empty")]) == ExitCode.USAGE
+
+
 def test_power_says_what_would_be_seen(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--rate", "200", "--weight", "50", "--base", "0.02", "--within", "120", "--interval", "10"]
     assert main(["analysis", "power", *arguments, "--runs", "40", "-o", "json"]) == ExitCode.PASS

@@ -15,11 +15,10 @@ from deployments.analysis.batch import BatchFeed, JsonValue
 from deployments.analysis.counts import NoData
 from deployments.analysis.feeds import CounterFeed, GaugeFeed
 from deployments.analysis.histograms import SlowRequests, boundaries, bucket_difference, tail
-from deployments.analysis.judge import JudgePolicy, JudgeVerdict, Kind, MetricPolicy
+from deployments.analysis.judge import JudgePolicy, Kind, MetricPolicy
 from deployments.analysis.judged import JudgedMetric, JudgedPolicy
 from deployments.analysis.ports import Arm, Reading, Sample, SeriesKey, Subject
 from deployments.analysis.prometheus import PrometheusGauge, PrometheusValue
-from deployments.analysis.recording import Recording, judge
 from deployments.analysis.runs import find, parse_document, parse_runs, same_hour_and_weekday
 from deployments.analysis.threshold import QueryError
 from gates.verdict import Outcome, Verdict
@@ -71,6 +70,13 @@ def run(judged: JudgedMetric, *, looks: int, subject: Subject = SUBJECT, begin: 
     return None, looks
 
 
+def intervals_of(judged: JudgedMetric) -> int:
+    """How many intervals stand behind the evidence of the present step."""
+    standing = judged.standing()
+    assert standing is not None
+    return standing[1].verdict.metrics[0].intervals
+
+
 def test_a_bad_canary_fails_and_an_equal_one_passes() -> None:
     failed, looks = run(metric(Counters((5, 100), (9, 900))), looks=100)
     assert failed is not None
@@ -104,16 +110,12 @@ def test_a_source_that_stays_away_is_an_error_and_one_that_comes_back_begins_the
     source = Counters((1, 100), (9, 900))
     judged = metric(source)
     assert run(judged, looks=8)[0] is None
-    before = judged.standing()
-    assert before is not None
-    assert before[1].metrics[0].intervals == 7
+    assert intervals_of(judged) == 7
     source.broken = _refused
     assert run(judged, looks=2, begin=8)[0] is None
     source.broken = None
     assert run(judged, looks=3, begin=10)[0] is None
-    after = judged.standing()
-    assert after is not None
-    assert after[1].metrics[0].intervals == 3  # the first difference spans the gap: no event is lost
+    assert intervals_of(judged) == 3  # the first difference spans the gap: no event is lost
     source.broken = _refused
     found, looks = run(judged, looks=20, begin=13)
     assert found is not None
@@ -168,7 +170,7 @@ def test_what_the_source_remembers_of_the_baseline_is_history_at_every_step() ->
     assert judged.look(SUBJECT, START) is None
     standing = judged.standing()
     assert standing is not None
-    assert standing[1].metrics[0].history == 12 * 900
+    assert standing[1].verdict.metrics[0].history == 12 * 900
     first, looks = run(judged, looks=100, begin=1)
     assert first is not None
     assert first.outcome is Outcome.PASS
@@ -417,20 +419,3 @@ def test_paths_lead_to_values_or_to_nothing() -> None:
     source = JsonValue(path="$.a[?(@.x)]", fetch=lambda: json.dumps(document), where="runs")
     with pytest.raises(RemoteStateError, match="not understood"):
         source.measure(CANARY)
-
-
-def test_what_a_step_saw_gives_its_verdict_again() -> None:
-    kept: list[tuple[Recording, JudgeVerdict]] = []
-
-    def keep(name: str, subject: Subject, seen: Recording, found: JudgeVerdict) -> str:
-        kept.append((seen, found))
-        return "there"
-
-    feed = CounterFeed(metric="errors", kind=Kind.RATIO, source=Counters((5, 100), (9, 900)))
-    policy = JudgedPolicy(judge=JudgePolicy(metrics=(MetricPolicy(name="errors"),), arms_distinct=True), interval_s=5)
-    judged = JudgedMetric(policy=policy, feed=feed, record=keep)
-    found, _ = run(judged, looks=50)
-    assert found is not None
-    assert found.details[-1] == "evidence: there"
-    ((seen, written),) = kept
-    assert judge(seen) == written

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.analysis.counts import Counts, NoData, difference
+from deployments.analysis.measured import ThresholdMetric
 from deployments.analysis.ports import Arm, Reading, Subject
-from deployments.analysis.run import AnalysisByRole, StepAnalysis, ThresholdMetric
-from deployments.analysis.threshold import QueryError, State, ThresholdPolicy, update, verdict
+from deployments.analysis.run import AnalysisByRole, StepAnalysis
+from deployments.analysis.threshold import QueryError, State, ThresholdPolicy, add, begin_step, measure, verdict
 from gates.verdict import Outcome, Verdict
 from headgate.errors import ServerFaultError
 
@@ -75,7 +76,7 @@ def test_what_is_no_count_is_no_data(after: Reading, why: str) -> None:
 def _judge(*intervals: Counts | NoData | QueryError, policy: ThresholdPolicy = POLICY) -> Verdict | None:
     state = State()
     for interval in intervals:
-        state = update(state, interval, policy, role="canary")
+        state = add(state, measure(interval, policy, role="canary", window_s=2.0, number=state.taken + 1))
     return verdict(state, policy)
 
 
@@ -101,6 +102,25 @@ def _judge(*intervals: Counts | NoData | QueryError, policy: ThresholdPolicy = P
 def test_words_of_argo_rollouts(intervals: list[Counts | NoData | QueryError], outcome: Outcome | None) -> None:
     found = _judge(*intervals)
     assert (found.outcome if found else None) is outcome
+
+
+def test_failures_are_counted_over_all_steps_of_a_version_and_successes_in_each() -> None:
+    def through(*steps: list[Counts]) -> Verdict | None:
+        state = State()
+        for number, intervals in enumerate(steps):
+            state = begin_step(state) if number else state
+            for interval in intervals:
+                state = add(state, measure(interval, POLICY, role="canary", window_s=2.0, number=state.taken + 1))
+        return verdict(state, POLICY)
+
+    assert through([BAD, GOOD, GOOD, GOOD], [GOOD, GOOD]) is None
+    passed = through([BAD, GOOD, GOOD, GOOD], [GOOD, GOOD, GOOD])
+    assert passed is not None
+    assert passed.outcome is Outcome.PASS
+    failed = through([BAD, GOOD, GOOD, GOOD], [GOOD, BAD])
+    assert failed is not None
+    assert failed.outcome is Outcome.FAIL
+    assert [leaf.name for leaf in failed.children] == ["error-ratio 1", "error-ratio 5", "error-ratio 6"]
 
 
 def test_messages_say_the_inequality_with_window_arm_and_sample() -> None:
