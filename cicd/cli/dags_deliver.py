@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import click
@@ -17,6 +19,7 @@ from cicd.dags.airflow.setup import WaitOptions, open_waiter, plan_wait
 from cicd.dags.delivery import Outcome, deliver
 from cicd.dags.events import delivery_event
 from cicd.dags.gitblobs import GitBlobs
+from cicd.dags.model import Manifest
 from cicd.dags.proposal import Age, Bundle, Loader, propose
 from cicd.dags.ranges import fetch_range
 from cicd.dags.report import counts, plan_data, plan_text, where_text
@@ -27,6 +30,8 @@ from cicd.record import record
 from headgate.errors import ConfigError, HeadgateError, NotFoundError
 from headgate.exit_codes import ExitCode
 from headgate.git import Git
+from observability.events import masked
+from observability.known import is_known
 
 MakeLoader = Callable[[Destination, Bundle], Loader]
 
@@ -141,11 +146,13 @@ def _one(
 
 def _deliver(app: App, destination: Destination, bundle: Bundle, load: Loader) -> Outcome:
     """Deliver and record. A repeat is recognised by its id, so a run that died before recording is made up for."""
-    outcome = deliver(bundle, load, clock=app.clock, progress=_progress())
+    outcome = deliver(bundle, load, clock=app.clock, progress=_progress(), begin=_warm_up)
     _warn_of_age(outcome.commit, outcome.before, outcome.age)
     if outcome.untidy:
         say(f"warning: {outcome.untidy}")
     manifest = outcome.manifest
+    if not outcome.changes and _is_recorded(app, destination, manifest):
+        return outcome
     if manifest.restores is None:
         git = Git(path=repository(app, destination))
         commits = fetch_range(git, manifest.previous_commit, manifest.commit, destination.source)
@@ -154,6 +161,17 @@ def _deliver(app: App, destination: Destination, bundle: Bundle, load: Loader) -
     event = delivery_event(manifest, target=destination.url, environment=destination.environment, commits=commits)
     record(app, [event])
     return outcome
+
+
+def _is_recorded(app: App, destination: Destination, manifest: Manifest) -> bool:
+    event = masked(delivery_event(manifest, target=destination.url, environment=destination.environment))
+    url = app.config.observability.store
+    return is_known(url, root=app.root, source=event.source, identity=event.id)
+
+
+def _warm_up() -> None:
+    """Load the event store's library while the requests are on their way."""
+    threading.Thread(target=import_module, args=("observability.store",), daemon=True).start()
 
 
 def _part(destination: Destination, outcome: Outcome) -> dict[str, Any]:

@@ -6,7 +6,7 @@ one, and plans from what is there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -38,8 +38,12 @@ class Outcome:
     age: Age = Age.NOT_OLDER
 
 
-def deliver(bundle: Bundle, load: Loader, *, clock: Clock, progress: Progress) -> Outcome:
+def deliver(
+    bundle: Bundle, load: Loader, *, clock: Clock, progress: Progress, begin: Callable[[], None] = lambda: None
+) -> Outcome:
     """Bring the bucket to the tree that `load` makes and put it in force as a release.
+
+    `begin` is called when it turns out that there is something to do, before anything is written.
 
     Raises `LockHeldError` when another run delivers, `UnsafeActionError` for refused plans, `ConflictError` when
     somebody changes objects meanwhile, and `TransportError`. After an error nothing is lost: the release before stays
@@ -48,6 +52,7 @@ def deliver(bundle: Bundle, load: Loader, *, clock: Clock, progress: Progress) -
     proposal = propose(bundle, load)
     if not proposal.changes and proposal.books.claims is None and proposal.books.manifest is not None:
         return _unchanged(proposal, proposal.books.manifest)
+    begin()
     lease = Lease(bundle.target.store, bundle.ledger.layout.lock, clock, bundle.lock)
     lease.acquire()
     try:

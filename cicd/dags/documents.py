@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -30,12 +32,15 @@ class LockDocument:
     process: str | None = None
 
 
-_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Manifest, Claims, LockDocument)}
+@cache
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    """Made when needed: making one takes as long as reading hundreds of files."""
+    return TypeAdapter(kind)
 
 
 def dump(document: Manifest | Claims | LockDocument) -> bytes:
     """The document as JSON; equal documents give equal bytes."""
-    fields = _ADAPTERS[type(document)].dump_python(document, mode="json")
+    fields = _adapter(type(document)).dump_python(document, mode="json")
     if isinstance(document, Claims):
         fields["objects"] = sorted(fields["objects"])
     return json.dumps({"format": FORMAT, **fields}, sort_keys=True, separators=(",", ":")).encode()
@@ -63,7 +68,7 @@ def _parse(kind: type[_Document], data: bytes, name: str) -> _Document:
             raise TypeError("not a JSON object")
         if fields.pop("format", None) != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
-        document: _Document = _ADAPTERS[kind].validate_python(fields)
+        document: _Document = _adapter(kind).validate_python(fields)
     except (ValueError, TypeError, ValidationError, RecursionError) as error:
         first = str(error).splitlines()[0]
         raise RemoteStateError(
