@@ -243,7 +243,10 @@ def _set_aside(report: Report, data: Data, folder: Path, reveal: tuple[str, ...]
     """Failing rows as Parquet; what became of those of each suite is said on stderr."""
     from gates.quality.quarantine import quarantine
 
-    for entry in quarantine(report.findings, data.data, folder, table=data.table, reveal=reveal, limits=data.limits):
+    set_aside = quarantine(
+        report.findings, data.data, folder, table=data.table, engine=data.engine, reveal=reveal, limits=data.limits
+    )
+    for entry in set_aside:
         if entry.path is not None:
             say(f"{entry.suite}: {entry.rows} failing rows set aside in {entry.path}")
         for name, reason in entry.left_out:

@@ -10,18 +10,21 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from gates.quality.engines.base import QueryFailedError
+from gates.quality.compare.attended import attended
+from gates.quality.engines.base import QueryFailedError, SqlBatch
 from gates.quality.engines.open import Limits, open_batch
 from gates.quality.expectations import plan
-from gates.quality.metrics import Column, Kind, Planned, Rows
+from gates.quality.marked_rows import why_not, write_marked
+from gates.quality.metrics import Planned, Rows
 from gates.quality.result_format import ResultFormat
 from gates.quality.session import MAX_ROUNDS, Judged, SuiteFindings, reference_of
+from gates.quality.shown_columns import identifier, shown_column, text_literal
 from headgate.errors import ConfigError, ServerFaultError
 
 if TYPE_CHECKING:
-    from gates.quality.engines.duckdb import DuckBatch
+    from gates.quality.engines.duck_connection import DuckConnection
 
 FAILED = "headgate_failed"
 ROW = "headgate_row"
@@ -54,14 +57,15 @@ def quarantine(
     folder: Path,
     *,
     table: str | None = None,
+    engine: str | None = None,
     reveal: Collection[str] = (),
     limits: Limits | None = None,
 ) -> tuple[Quarantined, ...]:
     """Write the failing rows of each suite in `findings` to `<folder>/<suite>.parquet`; one entry for each suite.
 
-    The file has the columns of the data, those in `reveal` as they are and the others masked, as text; `headgate_row`,
-    the position of the row in the data from 0; and `headgate_failed`, the names of the failed expectations that the row
-    does not meet, in the order of the suite. A row is in it once. Rows that `mostly` allows are set aside only where
+    The file has the columns of the data, those in `reveal` as they are and the others masked, as text; of files
+    `headgate_row`, the position of the row in the data from 0; and `headgate_failed`, the names of the failed expectations
+    that the row does not meet, in the order of the suite. A row is in it once. Rows that `mostly` allows are set aside only where
     the expectation failed. The data is read again; without a failed expectation it is not even opened.
 
     Raises `ConfigError` where the folder cannot be written, `ServerFaultError` where the data cannot be read, and what
@@ -71,37 +75,32 @@ def quarantine(
     if not any(failed.values()):
         return tuple(Quarantined(suite=found.suite.name) for found in findings)
     names = _file_names([found.suite.name for found in findings])
-    batch = _opened(data, table, limits or Limits())
+    batch = _opened(data, table, engine, limits or Limits())
+    writer = _Writer(batch=batch, reveal=frozenset(reveal), limits=limits or Limits())
     try:
-        if batch.name != "duckdb" or not batch.ordered:
-            reason = "rows of a database have no position; only rows of files are set aside"
-            return tuple(
-                Quarantined(
-                    suite=found.suite.name, left_out=tuple((e.expectation.name, reason) for e in failed[id(found)])
-                )
-                for found in findings
-            )
         return tuple(
-            _set_aside(found, _failing(found, failed[id(found)], batch), batch, folder / f"{name}.parquet", reveal)
+            writer.set_aside(found, _failing(found, failed[id(found)], batch), folder / f"{name}.parquet")
             for name, found in zip(names, findings, strict=True)
         )
     finally:
         batch.close()
 
 
-def _opened(data: str | Sequence[Path], table: str | None, limits: Limits) -> DuckBatch:
+def _opened(data: str | Sequence[Path], table: str | None, engine: str | None, limits: Limits) -> SqlBatch:
     if isinstance(data, str):
-        return open_batch(data, table=table, limits=limits)  # type: ignore[return-value]  # looked at by its name
+        return cast("SqlBatch", open_batch(data, table=table, engine=engine, limits=limits))
     from gates.quality.engines.duckdb import open_files
 
     return open_files(data, limits)
 
 
-def _failing(found: SuiteFindings, failed: Sequence[Judged], batch: DuckBatch) -> _Failing:
+def _failing(found: SuiteFindings, failed: Sequence[Judged], batch: SqlBatch) -> _Failing:
     rows: list[tuple[str, Rows]] = []
     left_out: list[tuple[str, str]] = []
     for entry in failed:
         what = _rows_of(entry, found, batch)
+        if isinstance(what, Rows) and not _has_positions(batch):
+            what = why_not(what, batch) or what
         if isinstance(what, Rows):
             rows.append((entry.expectation.name, what))
         else:
@@ -109,7 +108,7 @@ def _failing(found: SuiteFindings, failed: Sequence[Judged], batch: DuckBatch) -
     return _Failing(rows=tuple(rows), left_out=tuple(left_out))
 
 
-def _rows_of(entry: Judged, found: SuiteFindings, batch: DuckBatch) -> Rows | str:
+def _rows_of(entry: Judged, found: SuiteFindings, batch: SqlBatch) -> Rows | str:
     """The metric that finds all failing rows of an expectation, or why there is none.
 
     The expectation is asked again what it would show: it knows best which rows it means.
@@ -137,42 +136,58 @@ def _rows_of(entry: Judged, found: SuiteFindings, batch: DuckBatch) -> Rows | st
     return "it does not fail any more, or does not say which rows fail"
 
 
-def _set_aside(
-    found: SuiteFindings, failing: _Failing, batch: DuckBatch, path: Path, reveal: Collection[str]
-) -> Quarantined:
-    name = found.suite.name
-    if not failing.rows:
-        return Quarantined(suite=name, left_out=failing.left_out)
-    query = _query(failing.rows, batch, reveal)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        answer = batch.send(f"COPY ({query}) TO {_text(str(part))} (FORMAT parquet, COMPRESSION zstd)")
-        part.replace(path)
-    except OSError as error:
-        raise ConfigError(
-            f"the failing rows cannot be written: {error.strerror or error}",
-            where=str(path),
-            next_step="Correct the folder or its permissions.",
-        ) from error
-    except QueryFailedError as error:
-        raise ServerFaultError(
-            "the failing rows cannot be set aside", where=str(path), next_step=f"DuckDB says: {error}"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-    return Quarantined(suite=name, path=path, rows=int(answer.rows[0][0]), left_out=failing.left_out)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Writer:
+    batch: SqlBatch
+    reveal: frozenset[str]
+    limits: Limits
+
+    def set_aside(self, found: SuiteFindings, failing: _Failing, path: Path) -> Quarantined:
+        name = found.suite.name
+        if not failing.rows:
+            return Quarantined(suite=name, left_out=failing.left_out)
+        part = path.with_name(f".{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            rows = self._write(failing.rows, part)
+            part.replace(path)
+        except OSError as error:
+            raise ConfigError(
+                f"the failing rows cannot be written: {error.strerror or error}",
+                where=str(path),
+                next_step="Correct the folder or its permissions.",
+            ) from error
+        except QueryFailedError as error:
+            raise ServerFaultError(
+                "the failing rows cannot be set aside", where=str(path), next_step=f"The engine says: {error}"
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+        return Quarantined(suite=name, path=path, rows=rows, left_out=failing.left_out)
+
+    def _write(self, failing: Sequence[tuple[str, Rows]], path: Path) -> int:
+        batch = self.batch
+        if not _has_positions(batch):
+            return write_marked(failing, batch, path, failed=FAILED, reveal=self.reveal, limits=self.limits)
+        query = _query(failing, batch, self.reveal)
+        copy = f"COPY ({query}) TO {text_literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+        answer = attended(cast("DuckConnection", batch.connection), lambda: batch.send(copy))
+        return int(answer.rows[0][0])
 
 
-def _query(failing: Sequence[tuple[str, Rows]], batch: DuckBatch, reveal: Collection[str]) -> str:
+def _has_positions(batch: SqlBatch) -> bool:
+    return batch.name == "duckdb" and batch.ordered
+
+
+def _query(failing: Sequence[tuple[str, Rows]], batch: SqlBatch, reveal: Collection[str]) -> str:
     """All failing rows, once each, in the order of the data."""
     from gates.quality.planner import plan_one
 
     source = batch.source
     if source.positioned is None:
         raise AssertionError("rows without a position were refused before")
-    place = _identifier(source.position)
+    place = identifier(source.position)
     asked = [
         plan_one(Rows(of=rows.of, where=rows.where, columns=(), limit=None), source, batch.dialect)
         for _, rows in failing
@@ -182,9 +197,11 @@ def _query(failing: Sequence[tuple[str, Rows]], batch: DuckBatch, reveal: Collec
         f"SELECT {place} AS place, {number} AS number FROM ({batch.text(step)})"  # noqa: S608 - built from SQLGlot's nodes
         for number, step in enumerate(asked)
     )
-    listed = ", ".join(_text(name) for name, _ in failing)
+    listed = ", ".join(text_literal(name) for name, _ in failing)
     columns = ", ".join(
-        _shown(column, column.name in reveal) for column in batch.schema().columns if column.name not in {ROW, FAILED}
+        shown_column(column, column.name in reveal)
+        for column in batch.schema().columns
+        if column.name not in {ROW, FAILED}
     )
     parts = (
         f"SELECT {columns}, t.{place}::BIGINT AS {ROW}, list_transform(f.numbers, lambda n: ([{listed}])[n + 1]) AS {FAILED}",
@@ -193,29 +210,6 @@ def _query(failing: Sequence[tuple[str, Rows]], batch: DuckBatch, reveal: Collec
         f"ON t.{place} = f.place ORDER BY t.{place}",
     )
     return " ".join(parts)
-
-
-def _shown(column: Column, revealed: bool) -> str:
-    """A column as it may be seen. Masked ones are text: nulls and booleans as they are, digits and words as stars."""
-    name = f"t.{_identifier(column.name)}"
-    if revealed or column.kind in {Kind.BOOLEAN, Kind.NULL}:
-        return f"{name} AS {_identifier(column.name)}"
-    text = f"CAST({name} AS VARCHAR)"
-    # RE2's \w and \d are ASCII only: a word in another script must not stay readable.
-    number = rf"regexp_full_match({text}, '[\p{{N}}.,:+ TZ-]+')"
-    masked = (
-        rf"CASE WHEN {number} THEN regexp_replace({text}, '\p{{N}}', '*', 'g') "
-        rf"ELSE regexp_replace({text}, '[^\p{{P}}\p{{Z}}\s]+', '***', 'g') END"
-    )
-    return f"left({masked}, 40) AS {_identifier(column.name)}"
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _file_names(suites: Sequence[str]) -> list[str]:

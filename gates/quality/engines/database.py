@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -169,6 +170,8 @@ class Cursor(Protocol):
 
     def fetchall(self) -> Sequence[Sequence[Any]]: ...
 
+    def fetchmany(self, size: int, /) -> Sequence[Sequence[Any]]: ...
+
     def close(self) -> Any: ...
 
 
@@ -183,12 +186,19 @@ class RawConnection(Protocol):
 class DbApiConnection:
     """The port `Connection` over a driver; `translate` makes its exceptions ours, in one place for each driver."""
 
-    def __init__(self, raw: RawConnection, translate: Callable[[Exception], Exception]) -> None:
+    def __init__(
+        self,
+        raw: RawConnection,
+        translate: Callable[[Exception], Exception],
+        unbuffered: Callable[[], Cursor] | None = None,
+    ) -> None:
+        """`unbuffered` gives a cursor that leaves rows at the server until they are fetched."""
         self.raw = raw
         self._translate = translate
+        self._unbuffered = unbuffered or raw.cursor
 
     def execute(self, sql: str) -> Answer:
-        try:
+        with self._translated():
             cursor = self.raw.cursor()
             try:
                 cursor.execute(sql)
@@ -196,12 +206,28 @@ class DbApiConnection:
                 names = tuple(str(item[0]) for item in cursor.description or ())
             finally:
                 cursor.close()
+        return Answer(columns=names, rows=[tuple(map(plain, row)) for row in rows])
+
+    def stream(self, sql: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of a query in pieces of `size`, so that not all of them are held at once."""
+        with self._translated():
+            cursor = self._unbuffered()
+            try:
+                cursor.execute(sql)
+                while rows := cursor.fetchmany(size):
+                    yield [tuple(map(plain, row)) for row in rows]
+            finally:
+                cursor.close()
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:
             found = self._translate(error)
             if found is error:
                 raise
             raise found from error
-        return Answer(columns=names, rows=[tuple(map(plain, row)) for row in rows])
 
     def close(self) -> None:
         try:

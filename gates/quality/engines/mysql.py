@@ -215,7 +215,11 @@ def connect(url: DatabaseUrl, limits: Limits) -> DbApiConnection:
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     except (pymysql.err.Error, OSError) as error:
         raise refused(error, url.shown) from error
-    return DbApiConnection(raw, lambda error: translate(error, url.shown))
+    return DbApiConnection(
+        raw,
+        lambda error: translate(error, url.shown),
+        lambda: raw.cursor(pymysql.cursors.SSCursor),
+    )
 
 
 def refused(error: Exception, where: str) -> HeadgateError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -150,6 +150,18 @@ class PostgresConnection:
         except psycopg.Error as error:
             raise translate(error, self._where, gone=self.raw.closed or self.raw.broken) from error
         return Answer(columns=names, rows=[tuple(map(plain, row)) for row in rows])
+
+    def stream(self, sql: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of a query in pieces of `size`, by a cursor of the server, so that not all of them are held at once."""
+        import psycopg
+
+        try:
+            with self.raw.transaction(), self.raw.cursor(name="headgate_rows") as cursor:
+                cursor.execute(sql)
+                while rows := cursor.fetchmany(size):
+                    yield [tuple(map(plain, row)) for row in rows]
+        except psycopg.Error as error:
+            raise translate(error, self._where, gone=self.raw.closed or self.raw.broken) from error
 
     def close(self) -> None:
         self.raw.close()
