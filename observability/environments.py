@@ -15,11 +15,12 @@ _NOT_PRODUCTION = re.compile(
     r"([^a-z]|$)",
     re.IGNORECASE,
 )
+_SAID = "production/"
 
 
 def is_production(environment: str | None) -> bool:
     """Whether an environment counts as production: `prod`, `production`, `live`, `eu-1` do; `staging`, `test` do not.
 
-    None (not known) does, for want of a sign against it.
+    None (not known) does, for want of a sign against it. So does `production/NAME`, whatever its name: somebody said so.
     """
-    return environment is None or _NOT_PRODUCTION.search(environment) is None
+    return environment is None or environment.startswith(_SAID) or _NOT_PRODUCTION.search(environment) is None

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
-    from observability.collector.verify import Key
+    import uvicorn
 
-_GRACE_S = 20
+    from observability.collector.verify import Key
 
 
 @click.command()
@@ -43,12 +43,8 @@ def serve(
     zone = time_zone(app, zone_name, store_url)
     store = open_for(app, store_url, create=True)
     try:
-        import uvicorn
-
         from observability.collector.app import Collector, Doors
-        from observability.collector.guard import guarded
-        from observability.collector.request import Limits
-        from observability.collector.site import Site
+        from observability.collector.server import build_server
         from observability.dashboard import create_app
     except ImportError as error:
         from headgate.errors import ConfigError
@@ -57,35 +53,21 @@ def serve(
     keys = _read_keys()
     listener = _listen(host, port)
     _check_unverified(listener, allow_unverified)
-    limits = Limits()
-    collector = Collector(store, Doors(keys=keys, unverified=allow_unverified), clock=app.clock, limits=limits)
+    collector = Collector(store, Doors(keys=keys, unverified=allow_unverified), clock=app.clock)
     title = "Headgate" if store_url is not None else app.config.project
     pages = create_app(store, clock=app.clock, registries=[collector.registry], title=title, days=days, zone=zone)
-    config = uvicorn.Config(
-        Site(collector, pages),
-        http=guarded(limits.header_s, lambda result: collector.count("unknown", result)),
-        ws="none",
-        log_level="warning",
-        lifespan="off",
-        limit_concurrency=limits.connections,
-        h11_max_incomplete_event_size=limits.header_bytes,
-        timeout_graceful_shutdown=_GRACE_S,
-    )
-    # The socket listens already, so the address may be used as soon as it is read.
-    click.echo(_address(listener))
-    return _run(uvicorn.Server(config), listener)
+    server = build_server(collector, pages)
+    return _run(server, listener)
 
 
-def _run(server: object, listener: socket.socket) -> int:
-    from typing import cast
-
-    import uvicorn
-
+def _run(server: uvicorn.Server, listener: socket.socket) -> int:
     from headgate.interrupts import stop_signals
 
     try:
         with stop_signals():
-            cast("uvicorn.Server", server).run(sockets=[listener])
+            # The socket listens already, so the address may be used as soon as it is read.
+            click.echo(_address(listener))
+            server.run(sockets=[listener])
     except KeyboardInterrupt:  # uvicorn finishes what it serves, then raises the signal again
         say("stopped")
     return ExitCode.PASS

@@ -72,6 +72,11 @@ class Collector:
         )
         self._intake = Intake(log, self._together.observe)
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for the next transaction."""
+        return self._intake.waiting
+
     def knows(self, path: str) -> bool:
         """Whether a path belongs to the collector."""
         return path in _PATHS or path in _PAGES or path.startswith("/webhooks/") or path == "/webhooks"

@@ -28,6 +28,7 @@ from observability.events import DeliveryEvent, Kind
 from observability.records import Foreign, Text
 
 OUTCOMES: Mapping[str, str] = {"SUCCESSFUL": "success", "FAILED": "failure", "STOPPED": "canceled"}
+_WHOLE = 40
 _MAIN = frozenset({"main", "master", "trunk"})
 
 
@@ -180,6 +181,12 @@ def _push(body: Mapping[str, Any], hints: Hints) -> Translation:
     return Translated(events=tuple(events)) if events else Ignored(reason="nothing was pushed to the branch deployed")
 
 
+def _full(commit: _Hash | None) -> str | None:
+    """The whole name of a commit; Bitbucket often cuts it to twelve characters here, and those name nothing."""
+    name = sha(commit.hash) if commit else None
+    return name if name and len(name) >= _WHOLE else None
+
+
 def _created(body: Mapping[str, Any], hints: Hints) -> Translation:
     parsed = _PullRequest.model_validate(body)
     request, repository = parsed.pullrequest, parsed.repository
@@ -195,7 +202,7 @@ def _created(body: Mapping[str, Any], hints: Hints) -> Translation:
         subject=change,
         service=service_of(repository, hints),
         change=change,
-        commit=sha(request.source.commit.hash) if request.source.commit else None,
+        commit=_full(request.source.commit),
         url=web(request.links.html.href),
         data={"title": request.title},
     )
@@ -207,7 +214,6 @@ def _fulfilled(body: Mapping[str, Any], hints: Hints) -> Translation:
     request, repository = parsed.pullrequest, parsed.repository
     if request.updated_on is None:
         return Refused(reason="the pull request has no updated_on")
-    last = sha(request.source.commit.hash) if request.source.commit else None
     target = request.destination.branch.name
     return Translated(
         events=merge_events(
@@ -216,8 +222,8 @@ def _fulfilled(body: Mapping[str, Any], hints: Hints) -> Translation:
             change=f"{repository.full_name}#{request.id}",
             key=f"pull_request/{request.id}",
             at=request.updated_on,
-            merged_as=sha(request.merge_commit.hash) if request.merge_commit else None,
-            commits=[CommitFact(sha=last)] if last else [],
+            merged_as=_full(request.merge_commit),
+            commits=[],  # their times are not told; the push to the branch tells them
             title=request.title,
             url=web(request.links.html.href),
         )

@@ -220,7 +220,7 @@ def _pull_request(body: Mapping[str, Any], hints: Hints) -> Translation:
             key=key,
             at=request.merged_at,
             merged_as=sha(request.merge_commit_sha),
-            commits=[CommitFact(sha=head)] if head else [],
+            commits=[],  # their times are not told; the push to the branch tells them
             title=request.title,
             url=web(request.html_url),
         )

@@ -44,6 +44,11 @@ class Intake:
         self._writing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="headgate-intake")
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for the next transaction."""
+        return len(self._waiting)
+
     async def record(self, events: Batch) -> int:
         """How many of `events` were new; they are durable then.
 

@@ -34,6 +34,7 @@ class Limits:
     body_s: float = 30.0
     header_s: float = 10.0
     header_bytes: int = 32 * 1024
+    idle_s: int = 30
     connections: int = 1000
 
 
@@ -79,26 +80,27 @@ class Reader:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise refuse(Result.DISCONNECTED, "the sender went away before the body was complete")
-                    self._take(body, message.get("body", b""))
-                    if not message.get("more_body", False):
+                    more = message.get("more_body", False)
+                    self._take(body, message.get("body", b""), unread=more)
+                    if not more:
                         return bytes(body)
         except TimeoutError as error:
             raise refuse(
-                Result.TIMEOUT, f"the body did not arrive within {self.limits.body_s:g} s", unread=True
+                Result.TIMEOUT, f"the body did not arrive within {self.limits.body_s:g} s", connection="close"
             ) from error
         finally:
             self._held -= len(body)
 
-    def _take(self, body: bytearray, chunk: bytes) -> None:
+    def _take(self, body: bytearray, chunk: bytes, *, unread: bool) -> None:
         if len(body) + len(chunk) > self.limits.body:
-            raise self._too_large()
+            raise self._too_large(unread=unread)
         if self._held + len(chunk) > self.limits.held:
-            raise refuse(Result.BUSY, "too many webhooks arrive at once; send it again", unread=True)
+            raise refuse(Result.BUSY, "too many webhooks arrive at once; send it again", unread=unread)
         body += chunk
         self._held += len(chunk)
 
-    def _too_large(self) -> Refusal:
-        return refuse(Result.TOO_LARGE, f"a webhook has at most {self.limits.body} bytes", unread=True)
+    def _too_large(self, *, unread: bool = True) -> Refusal:
+        return refuse(Result.TOO_LARGE, f"a webhook has at most {self.limits.body} bytes", unread=unread)
 
 
 async def drain(receive: Receive) -> None:
