@@ -1,6 +1,7 @@
 """The floor: an uploader with nothing but speed. Lists, compares MD5, uploads what differs; no lock, order or precondition.
 
-Run by `run.py`: `python bare.py FOLDER BUCKET PREFIX`, server from STORAGE_EMULATOR_HOST.
+Run by `run.py`: `python bare.py FOLDER BUCKET PREFIX`, server from STORAGE_EMULATOR_HOST. It uses aiohttp, whose parser
+is written in C, because that makes the lower floor: httpx needs ten times the processor time for many small uploads.
 """
 
 from __future__ import annotations
@@ -12,37 +13,38 @@ import os
 import sys
 from pathlib import Path
 
-import httpx
+import aiohttp
+
+CONNECTIONS = 64
 
 
 async def main(files: dict[str, Path], bucket: str, prefix: str) -> None:
-    limits = httpx.Limits(max_connections=64)
-    async with httpx.AsyncClient(base_url=os.environ["STORAGE_EMULATOR_HOST"], limits=limits, timeout=60) as http:
+    base = os.environ["STORAGE_EMULATOR_HOST"]
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
+    async with aiohttp.ClientSession(base, connector=connector) as http:
         there: dict[str, str] = {}
         token = ""
         while True:
             params = {"prefix": prefix, "fields": "items(name,md5Hash),nextPageToken", "pageToken": token}
-            page = (await http.get(f"/storage/v1/b/{bucket}/o", params=params)).json()
+            async with http.get(f"/storage/v1/b/{bucket}/o", params=params) as answer:
+                page = await answer.json()
             there |= {item["name"]: item["md5Hash"] for item in page.get("items", ())}
             token = page.get("nextPageToken", "")
             if not token:
                 break
-        gate = asyncio.Semaphore(64)
+        waiting = iter(files.items())
 
-        async def upload(name: str, data: bytes) -> None:
-            if there.get(name) == base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode():
-                return
-            async with gate:
-                answer = await http.post(
-                    f"/upload/storage/v1/b/{bucket}/o", params={"uploadType": "media", "name": name}, content=data
-                )
-                answer.raise_for_status()
+        async def upload() -> None:
+            for name, path in waiting:
+                data = path.read_bytes()
+                if there.get(name) == base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode():
+                    continue
+                query = {"uploadType": "media", "name": name}
+                async with http.post(f"/upload/storage/v1/b/{bucket}/o", params=query, data=data) as answer:
+                    answer.raise_for_status()
+                    await answer.read()
 
-        await asyncio.gather(*(upload(name, read(path)) for name, path in files.items()))
-
-
-def read(path: Path) -> bytes:
-    return path.read_bytes()
+        await asyncio.gather(*(upload() for _ in range(CONNECTIONS)))
 
 
 def found(folder: Path, prefix: str) -> dict[str, Path]:
