@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy import exc as sa_exc
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from headgate.clock import Clock
 from headgate.errors import ConfigError, HeadgateError, LockHeldError
@@ -29,7 +30,7 @@ _INSERT = f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * l
 
 
 class SqliteDatabase:
-    """The log's database; no connection is kept between calls."""
+    """The log's database. One connection is kept, with the pages that it has read: indexes are touched all over."""
 
     def __init__(self, engine: Engine, where: str) -> None:
         self.engine = engine
@@ -65,9 +66,15 @@ def open_engine(url: str, *, root: Path | None, create: bool, clock: Clock, time
         )
     _make_folder(path.parent)
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), poolclass=NullPool, connect_args={"timeout": timeout_s}
+        URL.create("sqlite", database=str(path)),
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=-1,
+        connect_args={"timeout": timeout_s},
     )
     event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", lambda _, record: record.info.update(file=_identity(path)))
+    event.listen(engine, "checkout", lambda _, record, __: _check(record, path))
     event.listen(engine, "begin", _begin)
     with mapped(str(path)):
         _use_write_ahead_log(engine, clock, timeout_s)
@@ -155,17 +162,36 @@ def _make_folder(folder: Path) -> None:
 def _prepare(dbapi: sqlite3.Connection, _record: Any) -> None:
     dbapi.isolation_level = None  # transactions are begun by `_begin`; the driver's own implicit ones are off
     cursor = dbapi.cursor()
-    cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged event survives a power cut
+    cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
     cursor.close()
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    """Which file this process has open under a path."""
+    status = path.stat()
+    return os.getpid(), status.st_dev, status.st_ino
+
+
+def _check(record: ConnectionPoolEntry, path: Path) -> None:
+    """Give up a kept connection that a parent process opened, or whose file was moved away: what is written to that one
+    would be lost."""
+    try:
+        known = record.info.get("file") == _identity(path)
+    except OSError:
+        known = False
+    if not known:
+        raise sa_exc.DisconnectionError(f"{path} is not the file that was opened")
 
 
 def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
     writing = options.get("headgate_write", False)
-    if not options.get("headgate_durable", True):
-        # The log's next durable commit syncs the same write-ahead log, this one's frames with it.
-        connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
+    if writing:
+        # FULL: an acknowledged event survives a power cut. What is not durable now is synced with the next that is, as
+        # both are in one write-ahead log.
+        durable = options.get("headgate_durable", True)
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
