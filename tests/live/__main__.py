@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, RemoteStateError
 from headgate.exit_codes import ExitCode
+from tests.live.airflow_build import build_airflow
 from tests.live.build import build
 from tests.live.debian import find
 from tests.live.stack import Stack
@@ -38,7 +39,9 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(number, _interrupt)
     try:
         debian, built = find(say), build(say)
-        if not arguments.build:
+        if arguments.build:
+            _build_airflow()
+        else:
             with Stack(built, debian, say, folder=arguments.folder) as stack:
                 port = stack.layout.ports["router"]
                 stack.servers.start(agent_server(stack), front_server(stack, namespace=NAMESPACE, port=port))
@@ -54,6 +57,14 @@ def main(argv: list[str] | None = None) -> int:
         say(str(error))
         return int(error.exit_code)
     return int(ExitCode.PASS)
+
+
+def _build_airflow() -> None:
+    """The other servers do not need it: where it cannot be installed its tests are skipped, and say so."""
+    try:
+        build_airflow(say)
+    except RemoteStateError as error:
+        say(f"{error} Until then the tests with Airflow are skipped.")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -143,7 +143,7 @@ def build(say: Say, parts: Sequence[Part] = PARTS) -> Built:
     go = _go(root)
     wanted = {part.name: root / f"{part.name}-{part.version}-{_key(part, go.version)}" for part in parts}
     used = False
-    with _locked(root / "lock", say):
+    with locked(root / "lock", say):
         for number, part in enumerate(parts, start=1):
             place, line = wanted[part.name], f"[{number}/{len(parts)}] {part.name} {part.version}"
             if place.is_dir():
@@ -245,7 +245,8 @@ def _run_go(part: Part, go: _Go, *args: str) -> str:
 
 
 @contextlib.contextmanager
-def _locked(path: Path, say: Say) -> Iterator[None]:
+def locked(path: Path, say: Say) -> Iterator[None]:
+    """Nobody else builds meanwhile."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
