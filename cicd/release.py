@@ -13,8 +13,10 @@ from pathlib import Path
 
 from cicd.cli.context import App, say
 from cicd.config.model import Config, ServiceConfig
+from cicd.evidence_store import EvidenceFolder
 from cicd.release_analysis import build_analysis, build_pods, soak_names, step_names
 from cicd.release_target import Acting, build_acting, build_lock
+from deployments.analysis.run import AnalysisByRole
 from deployments.cluster.lease import LeaseLock
 from deployments.gitops.edit import parse_key
 from deployments.gitops.lock import GitLock
@@ -27,7 +29,7 @@ from headgate.clock import Clock, parse_timestamp
 from headgate.errors import ConfigError, HeadgateError
 from headgate.exit_codes import ExitCode
 from headgate.git import Git, is_sha
-from observability.events import DeliveryEvent
+from observability.events import DeliveryEvent, Kind
 
 _SCP_LIKE = re.compile(r"[^/:\s]+:(?!//).+")
 
@@ -83,7 +85,8 @@ def _connect(
     stack: ExitStack,
     environ: Mapping[str, str] | None,
 ) -> Connected:
-    analysis = build_analysis(app, service, environment, settings, stack)
+    evidence = EvidenceFolder(root=app.root, service=service, environment=environment, clock=app.clock, say=say)
+    analysis = build_analysis(app, settings, stack, evidence.keep)
     acting = build_acting(settings, app.root, app.clock, stack, environ)
     store = stack.enter_context(open_store(app, service, environment))
     lock = build_lock(settings, (service, environment), store.git, app.root, app.clock, stack)
@@ -98,7 +101,7 @@ def _connect(
         settings=build_settings(settings),
         clock=app.clock,
         source=f"headgate://{app.config.project}/release",
-        record=_recorder(app),
+        record=_recorder(app, evidence, analysis),
         say=say,
         check=partial(_check, acting, app, settings),
     )
@@ -183,13 +186,17 @@ def _commit_time(root: Path, commit: str) -> datetime | None:
     return parse_timestamp(done.stdout.strip()) if done.returncode == 0 and done.stdout.strip() else None
 
 
-def _recorder(app: App) -> Callable[[DeliveryEvent], None]:
+def _recorder(app: App, evidence: EvidenceFolder, analysis: AnalysisByRole) -> Callable[[DeliveryEvent], None]:
     from cicd.record import record
+    from cicd.release_note import post_note
     from cicd.release_remote import record_in_forge
 
     def store(event: DeliveryEvent) -> None:
-        record(app, [event])
+        if event.kind is Kind.SERVICE_ROLLEDBACK:
+            evidence.keep_undecided(analysis.undecided())
+        record(app, [evidence.attach(event)])
         record_in_forge(app, event)
+        post_note(app, event, evidence)
 
     return store
 

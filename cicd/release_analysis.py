@@ -10,7 +10,6 @@ from pathlib import Path
 from cicd.cli.context import App, say
 from cicd.config.analysis import AnalysisConfig
 from cicd.config.model import ServiceConfig
-from cicd.evidence_store import EvidenceFolder
 from deployments.analysis.arms import Baseline
 from deployments.analysis.batch import BatchFeed, Fetch, JsonValue, file_fetch, http_fetch
 from deployments.analysis.conditioned import ConditionPolicy, check_conditions
@@ -34,24 +33,22 @@ _INTERVAL_S = 60.0
 _TEST_INTERVAL_S = 5.0
 
 
-def build_analysis(
-    app: App, service: str, environment: str, settings: ServiceConfig, stack: ExitStack
-) -> AnalysisByRole:
+def build_analysis(app: App, settings: ServiceConfig, stack: ExitStack, record: Record) -> AnalysisByRole:
     """The analysis of a service's steps; selectors and conditions are checked here, before anything begins.
 
-    Connections are closed with `stack`.
+    `record` keeps the evidence of each verdict. Connections are closed with `stack`.
     """
     steps, soak = step_names(settings), soak_names(settings)
     strategy = settings.strategy.canary or settings.strategy.blue_green
-    evidence = EvidenceFolder(root=app.root, service=service, environment=environment, clock=app.clock, say=say)
     builder = AnalysisBuilder(
         app=app,
         stack=stack,
         pods=lambda: build_pods(settings, app.root),
-        tests=sum(app.config.analysis[name].rule == "test" for name in (*steps, *soak)),
+        # A soak has nothing beside it, so that no test can fail there: alpha is shared by the steps' tests alone.
+        tests=sum(app.config.analysis[name].rule == "test" for name in steps),
         alpha=strategy.alpha if strategy else 0.05,
         beta=strategy.beta if strategy else 0.05,
-        record=evidence.keep,
+        record=record,
         say=say,
     )
     return AnalysisByRole(steps=builder.analysis(steps), soak=builder.analysis(soak))

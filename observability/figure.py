@@ -14,23 +14,34 @@ from dataclasses import dataclass
 from html import escape as escape_html
 from typing import Any
 
+DATA_KEY = "figures"
+"""Where an event's data have their figures, as JSON."""
 WIDTH = 860
 _PANEL, _TOP, _PLOT, _LEFT, _RIGHT = 216, 52, 124, 64, 132
 _LOWEST = -2.0
 _MOST_FIGURES, _MOST_POINTS, _MOST_TEXT = 24, 400, 400
 _UNWRITABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML has no way to write
 _KINDS = ("harm", "safety")  # how the first and the second curve are drawn
-STYLE = """\
+_THEME = """\
 .headgate-evidence{--ink:#1c1e21;--soft:#5d6470;--rule:#d5d9df;--paper:#ffffff;--harm:#b3261e;--safety:#1a6b3c;\
-font:13px system-ui,sans-serif;color-scheme:light dark;max-width:100%;height:auto}
+color-scheme:light dark}
 @media (prefers-color-scheme:dark){.headgate-evidence{--ink:#e8eaed;--soft:#a3abb8;--rule:#3a404a;--paper:#16181c;\
 --harm:#ff8a80;--safety:#7fd6a0}}
+"""
+_RULES = """\
+.headgate-evidence{font:13px system-ui,sans-serif;max-width:100%;height:auto}
 .headgate-evidence .paper{fill:var(--paper)}.headgate-evidence text{fill:var(--ink)}
 .headgate-evidence .soft{fill:var(--soft);font-size:11px}.headgate-evidence .head{font-weight:600}
 .headgate-evidence path{fill:none;stroke-width:2}.headgate-evidence .rule{stroke:var(--rule);stroke-width:1}
 .headgate-evidence .harm{stroke:var(--harm)}.headgate-evidence .safety{stroke:var(--safety);stroke-dasharray:7 3}
 .headgate-evidence .need{stroke-width:1;stroke-dasharray:2 3}.headgate-evidence .each{stroke:var(--ink)}
 .headgate-evidence .mark{stroke-dasharray:none}"""
+
+
+def page_style(*, soft: str, rule: str, paper: str, harm: str, safety: str) -> str:
+    """Rules for embedded pictures on a page whose theme has `--ink` and variables of these names."""
+    names = {"soft": soft, "rule": rule, "paper": paper, "harm": harm, "safety": safety}
+    return re.sub(r"var\(--(\w+)\)", lambda found: f"var(--{names.get(found[1], found[1])})", _RULES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +77,7 @@ class Figure:
 
 
 def svg(figures: Sequence[Figure], head: str, *, embedded: bool = False) -> str:
-    """All figures below each other under one heading; `embedded`: for a page that has `STYLE` in its style sheet."""
+    """All figures below each other under one heading; `embedded`: for a page that has `page_style`."""
     top = 34 if head else 0
     height = top + max(1, len(figures)) * _PANEL
     panels = [_panel(figure, top + at * _PANEL) for at, figure in enumerate(figures)]
@@ -79,7 +90,7 @@ def svg(figures: Sequence[Figure], head: str, *, embedded: bool = False) -> str:
             ),
             f"<title>{escape(said)}</title>",
             f"<desc>{escape(' '.join(figure.described for figure in figures))}</desc>",
-            "" if embedded else f"<style>{STYLE}</style>",
+            "" if embedded else f"<style>{_THEME}{_RULES}</style>",
             f'<rect class="paper" width="{WIDTH}" height="{height}"/>',
             f'<text class="head" x="16" y="24">{escape(_cut(head, 110))}</text>' if head else "",
             *panels,

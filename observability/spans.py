@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from headgate.clock import parse_timestamp
 from observability.events import DeliveryEvent, Kind, Scalar
+from observability.figure import DATA_KEY
 from observability.paths import paths
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
@@ -134,7 +135,7 @@ def _attributes(event: DeliveryEvent, project: str) -> dict[str, str | bool | in
         "headgate.service": event.service,
         "headgate.release": event.release,
         **(_KIND_ATTRIBUTES[event.kind](event) if event.kind in _KIND_ATTRIBUTES else {}),
-        **{f"headgate.{key}": value for key, value in event.data.items()},
+        **{f"headgate.{key}": value for key, value in event.data.items() if key != DATA_KEY},
     }
     return {key: value for key, value in found.items() if value is not None}
 

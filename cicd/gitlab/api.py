@@ -74,6 +74,11 @@ class GitLabApi:
             self._mapped(path, lambda: self._client.http_post(self._root + path, post_data=dict(data), **_ONCE))
         )
 
+    def upload(self, path: str, name: str, content: bytes, content_type: str) -> Mapping[str, Any]:
+        """POST a file as the field `file` of a form."""
+        files = {"file": (name, content, content_type)}
+        return _object(self._mapped(path, lambda: self._client.http_post(self._root + path, files=files, **_ONCE)))
+
     def put(self, path: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
         return _object(
             self._mapped(path, lambda: self._client.http_put(self._root + path, post_data=dict(data), **_ONCE))

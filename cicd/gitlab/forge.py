@@ -1,7 +1,8 @@
 """`Forge` over GitLab.
 
 A write whose answer was lost is never sent again blindly: what is there is looked at first.
-API: https://docs.gitlab.com/api/notes/, /api/commits/#set-commit-pipeline-status, /api/deployments/
+API: https://docs.gitlab.com/api/notes/, /api/commits/#set-commit-pipeline-status, /api/deployments/,
+/api/project_markdown_uploads/
 """
 
 from __future__ import annotations
@@ -10,12 +11,21 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Self
+from urllib.parse import quote
 
 from cicd.gitlab.api import GitLabApi
 from cicd.gitlab.deployments import ExistingDeployment, decide_deployment
 from cicd.gitlab.errors import ACCESS_ADVICE
 from cicd.gitlab.note import ExistingNote, build_body, decide_note
-from cicd.gitlab.payloads import DeploymentData, MergeRequestData, NoteData, StatusData, UserData, parse
+from cicd.gitlab.payloads import (
+    DeploymentData,
+    MergeRequestData,
+    NoteData,
+    StatusData,
+    UploadData,
+    UserData,
+    parse,
+)
 from cicd.gitlab.port import CommitStatus, DeploymentRecord, DeploymentState, MergeRequest, NoteChange
 from headgate.clock import Clock, SystemClock
 from headgate.errors import (
@@ -208,6 +218,18 @@ class GitLabForge:
             merge_commit_sha=found.merge_commit_sha,
             web_url=found.web_url,
         )
+
+    def find_merged(self, commit: str) -> tuple[int, ...]:
+        try:
+            listed = self._api.list(f"/repository/commits/{quote(commit, safe='')}/merge_requests")
+        except NotFoundError:
+            return ()
+        found = [parse(MergeRequestData, item) for item in listed]
+        return tuple(sorted(item.iid for item in found if item.state == "merged"))
+
+    def upload(self, name: str, content: bytes) -> str:
+        kind = "image/svg+xml" if name.endswith(".svg") else "application/octet-stream"
+        return parse(UploadData, self._api.upload("/uploads", name, content, kind)).markdown
 
     # deployments
 

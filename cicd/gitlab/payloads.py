@@ -46,6 +46,10 @@ class MergeRequestData(Foreign):
     web_url: str = ""
 
 
+class UploadData(Foreign):
+    markdown: str
+
+
 class StatusData(Foreign):
     id: int
     name: str

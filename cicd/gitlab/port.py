@@ -107,3 +107,19 @@ class Forge(Protocol):
     def record_deployment(self, record: DeploymentRecord) -> int:
         """Create the deployment record, or bring the unfinished one of the same commit to this state; returns its id."""
         ...
+
+
+class Board(Protocol):
+    """Where the evidence of a release is shown: on the merge requests that its commit came from."""
+
+    def find_merged(self, commit: str) -> tuple[int, ...]:
+        """The iids of the merged merge requests that have this commit; none for a commit that is not known."""
+        ...
+
+    def upload(self, name: str, content: bytes) -> str:
+        """Keep a file with the project; returns the Markdown that shows it."""
+        ...
+
+    def put_note(self, merge_request: int, key: str, text: str) -> NoteChange:
+        """See `Forge.put_note`."""
+        ...

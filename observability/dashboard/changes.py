@@ -6,10 +6,13 @@ import hashlib
 from datetime import datetime, tzinfo
 from urllib.parse import quote, urlsplit
 
+from markupsafe import Markup
+
 from headgate.clock import format_timestamp
-from observability.dashboard.model import ChangeView, Step
+from observability.dashboard.model import ChangeView, Picture, Step
 from observability.dora_report import duration_text
 from observability.events import DeliveryEvent, Kind
+from observability.figure import DATA_KEY, parse_figures, svg
 from observability.history import DELIVERY, DEPLOYED
 from observability.paths import Path
 
@@ -29,7 +32,7 @@ _TITLES: dict[Kind, str] = {
     Kind.COMMITS_COMPARED: "Commits {subject}",
 }
 _STATES = {"success": "passed", "failure": "failed", "error": "error", "canceled": "canceled"}
-_HIDDEN = frozenset({"duration_s", "started_at"})  # shown as the step's own times
+_HIDDEN = frozenset({"duration_s", "started_at", DATA_KEY})  # shown as the step's own times and its pictures
 
 
 def change_view(path: Path, zone: tzinfo, *, single_page: bool = False) -> ChangeView:
@@ -119,6 +122,10 @@ def _step(event: DeliveryEvent, previous: DeliveryEvent | None, zone: tzinfo) ->
         state=_state(event),
         details=_details(event),
         url=safe_url(event.url),
+        figures=tuple(
+            Picture(text=f"{one.title}: {one.verdict}", drawn=Markup(svg([one], "", embedded=True)))  # noqa: S704 - `svg` escapes
+            for one in parse_figures(event.data.get(DATA_KEY))
+        ),
     )
 
 

@@ -64,6 +64,14 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """The evidence of one metric: in short, and drawn."""
+
+    text: str
+    drawn: Markup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One event on a change's path."""
 
@@ -73,6 +81,7 @@ class Step:
     state: str
     details: tuple[tuple[str, str], ...]
     url: str | None
+    figures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from headgate.clock import Clock, SystemClock
 from headgate.errors import ConfigError
 from observability.dashboard.model import ChangeView, Overview
 from observability.dashboard.view import overview
+from observability.figure import page_style
 
 if TYPE_CHECKING:
     from observability.store import EventStore
@@ -38,7 +39,9 @@ def _environment() -> Environment:
 @cache
 def style() -> str:
     """The style sheet; it is part of every page, so that a saved page is whole."""
-    return _environment().get_template("style.css").render()
+    return _environment().get_template("style.css").render() + page_style(
+        soft="muted", rule="line", paper="card", harm="bad", safety="ok"
+    )
 
 
 @cache

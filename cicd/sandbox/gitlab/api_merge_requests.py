@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from email.parser import BytesParser
+from email.policy import HTTP
+
 from starlette.responses import JSONResponse, Response
 
 from cicd.sandbox.gitlab.access import Asked, Guard, Refusal, listing, required
@@ -10,11 +14,12 @@ from cicd.sandbox.gitlab.instance import Instance
 from cicd.sandbox.gitlab.merging import MergeRefused, detailed_status, merge
 from cicd.sandbox.gitlab.model import MergeRequest, Note, ProjectRecord, Role
 from cicd.sandbox.gitlab.shapes import Shape, Shapes
-from cicd.sandbox.routing import Router
+from cicd.sandbox.routing import Call, Router
 from headgate.errors import NotFoundError
 
 _LONGEST_NOTE = 1_000_000
 _ROOT = "/api/v4/projects/{project}/merge_requests"
+_COMMITS = "/api/v4/projects/{project}/repository/commits"
 
 
 class MergeRequestApi:
@@ -41,6 +46,10 @@ class MergeRequestApi:
         router.add("GET", f"{notes}/{{note}}", guard(self._get_note))
         router.add("PUT", f"{notes}/{{note}}", guard(self._edit_note, write=True))
         router.add("DELETE", f"{notes}/{{note}}", guard(self._delete_note, write=True))
+
+        router.add("GET", f"{_COMMITS}/{{sha}}/merge_requests", guard(self._of_commit))
+        router.add("POST", "/api/v4/projects/{project}/uploads", guard(self._upload, write=True))
+        router.add("GET", "/api/v4/projects/{project}/uploads/{secret}/{name}", guard(self._uploaded))
 
     def _shape(self, project: ProjectRecord, request: MergeRequest) -> Shape:
         with self._instance.lock:
@@ -136,6 +145,40 @@ class MergeRequestApi:
         shown = [self._shapes.commit(project, item) for item in found if item.sha not in known]
         return listing(self._instance.url, asked.call, shown)
 
+    def _of_commit(self, asked: Asked) -> Response:
+        project = self._guard.project(asked)
+        try:
+            sha = project.repository.commit(asked.call.args["sha"]).sha
+        except NotFoundError as error:
+            raise Refusal(404, "404 Commit Not Found") from error
+        found = []
+        for request in project.merge_requests:
+            known = {item.sha for item in project.repository.history(request.base_sha, 1000)}
+            brought = {item.sha for item in project.repository.history(request.sha, 1000)} - known
+            if sha in brought or sha == request.merge_commit_sha:
+                found.append(self._shape(project, request))
+        return listing(self._instance.url, asked.call, found)
+
+    # uploads
+
+    def _upload(self, asked: Asked) -> Response:
+        project = self._guard.project(asked)
+        name, content = _form_file(asked.call)
+        secret = hashlib.sha256(name.encode() + content).hexdigest()[:32]
+        with self._instance.changing():
+            project.uploads[f"{secret}/{name}"] = content
+        url = f"/uploads/{secret}/{name}"
+        found = {"id": len(project.uploads), "alt": name, "url": url}
+        found |= {"full_path": f"/-/project/{project.id}{url}", "markdown": f"![{name}]({url})"}
+        return JSONResponse(found, status_code=201)
+
+    def _uploaded(self, asked: Asked) -> Response:
+        project, args = self._guard.project(asked), asked.call.args
+        content = project.uploads.get(f"{args['secret']}/{args['name']}")
+        if content is None:
+            raise Refusal(404, "404 Not found")
+        return Response(content, headers={"Content-Disposition": "attachment"})
+
     # notes
 
     def _notes(self, asked: Asked) -> Response:
@@ -195,3 +238,14 @@ class MergeRequestApi:
     def _check_author(asked: Asked, note: Note) -> None:
         if note.author is not asked.user and asked.user.role < Role.MAINTAINER:
             raise Refusal(403, "403 Forbidden")
+
+
+def _form_file(call: Call) -> tuple[str, bytes]:
+    """The name and the content of the field `file` of a form."""
+    head = f"Content-Type: {call.headers.get('content-type', '')}\r\n\r\n".encode()
+    form = BytesParser(policy=HTTP).parsebytes(head + call.body)
+    for part in form.iter_parts() if form.is_multipart() else ():
+        if part.get_param("name", header="content-disposition") == "file":
+            content = part.get_payload(decode=True)
+            return part.get_filename() or "file", content if isinstance(content, bytes) else b""
+    raise Refusal(400, {"error": "file is missing"})

@@ -207,6 +207,7 @@ class ProjectRecord:
     environments: list[Environment] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
+    uploads: dict[str, bytes] = field(default_factory=dict)  # secret/name -> content
 
     def variable(self, key: str) -> Variable:
         held = self.variables[key]

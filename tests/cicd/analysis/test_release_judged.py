@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -11,6 +12,9 @@ import pytest
 
 from cicd.cli.main import main
 from headgate.exit_codes import ExitCode
+from observability.dashboard.pages import render_static
+from observability.store import open_store
+from tests.testing.gitlab import running_gitlab
 from tests.testing.release_world import ReleaseWorld, release_world
 
 TEST = """\
@@ -33,12 +37,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseWo
         yield found
 
 
-def _start(world: ReleaseWorld, analysis: str, service: str = "reco") -> int:
+def _start(world: ReleaseWorld, analysis: str, service: str = "reco", *more: str) -> int:
     text = world.config.read_text("utf-8")
     if service != "cat":
         text = text.replace(", soak: [error-ratio]", "")
     world.config.write_text(text[: text.index("analysis:\n")] + analysis, encoding="utf-8")
-    return main(["--config", str(world.config), "release", "start", service, "--env", "prod", "--version", "1.1.0"])
+    start = ["release", "start", service, "--env", "prod", "--version", "1.1.0"]
+    return main(["--config", str(world.config), *start, *more])
 
 
 def test_a_bad_canary_is_aborted_on_evidence_that_can_be_judged_again(
@@ -49,6 +54,7 @@ def test_a_bad_canary_is_aborted_on_evidence_that_can_be_judged_again(
     out, err = capsys.readouterr()
     assert "ROLLED BACK" in out
     assert "worse than tolerated" in err
+    assert re.search(r"harm +[▁▂▃▄▅▆▇]*█ +E \S+ of 20, reached at", err)
     (evidence,) = (world.config.parent / ".headgate" / "evidence").glob("*.json")
     document = json.loads(evidence.read_text("utf-8"))
     assert (document["release"]["service"], document["release"]["step"]) == ("reco", 1)
@@ -64,6 +70,54 @@ def test_a_bad_canary_is_aborted_on_evidence_that_can_be_judged_again(
     evidence.write_text(json.dumps(document), encoding="utf-8")
     assert main(["release", "analyse", "--replay", str(evidence)]) == ExitCode.UNDECIDED
     assert "NOT the one" in capsys.readouterr().err
+
+
+def test_the_evidence_is_shown_on_the_merge_request_and_on_the_dashboard(
+    world: ReleaseWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_gitlab(tmp_path / "forge", {"README": "shop\n"}, gated=False) as gitlab:
+        commit = gitlab.push({"a.txt": "new"}, "New version")
+        project = gitlab.client().projects.get(gitlab.project.path)
+        request = project.mergerequests.create({"source_branch": "feature", "target_branch": "main", "title": "New"})
+        request.merge()
+        forge = f"forge: {{kind: gitlab, url: {gitlab.sandbox.url}, project: shop/data-platform}}\n"
+        world.config.write_text(
+            world.config.read_text("utf-8").replace("deploy:\n", forge + "deploy:\n"), encoding="utf-8"
+        )
+        monkeypatch.setenv("HEADGATE_GITLAB_TOKEN", gitlab.token)
+        monkeypatch.setenv("CI_JOB_URL", "https://gitlab.example.com/shop/-/jobs/7")
+        world.publish("1.1.0", error_ratio=0.2)
+        assert _start(world, TEST, "reco", "--source-commit", commit) == ExitCode.FAIL
+        assert "warning" not in capsys.readouterr().err
+        (note,) = [
+            one.body for one in request.notes.list(get_all=True) if "headgate:note:release-prod-reco" in one.body
+        ]
+        image = re.search(r"!\[[^]]*\]\((/uploads/[^)]+)\)", note)
+        assert image is not None
+        drawn = gitlab.client().http_get(f"/projects/{project.id}{image[1]}", raw=True).content
+    assert ET.fromstring(drawn).tag.endswith("svg")
+    assert "| `step 1` | `error-ratio` | FAIL | `" in note
+    assert re.search(r"^harm +[▁▂▃▄▅▆▇]*█$", note, re.MULTILINE)
+    assert "](https://gitlab.example.com/shop/-/jobs/7/artifacts/file/.headgate/evidence/prod-reco-" in note
+
+    path = render_static(open_store("sqlite:///.headgate/events.db", root=world.config.parent), tmp_path / "page.html")
+    page = path.read_text("utf-8")
+    assert '<svg xmlns="http://www.w3.org/2000/svg" class="headgate-evidence"' in page
+    assert "error-ratio, step 1: FAIL" in page
+    assert "worse than tolerated" in page
+    drawn_part = page[page.index("<svg xmlns") : page.index("</svg>", page.index("<svg xmlns"))]
+    assert "style=" not in drawn_part  # the page's policy lets the style sheet style it, and nothing else
+    assert "<script" not in page
+
+
+def test_a_release_that_nothing_decided_keeps_what_it_had_seen(world: ReleaseWorld) -> None:
+    world.publish("1.1.0")
+    text = world.config.read_text("utf-8")
+    world.config.write_text(text.replace("max_step_s: 30", "max_step_s: 2"), encoding="utf-8")
+    assert _start(world, TEST.replace("margin_absolute: 0.02", "margin_ratio: 0.01")) == ExitCode.FAIL
+    (evidence,) = (world.config.parent / ".headgate" / "evidence").glob("*.json")
+    assert json.loads(evidence.read_text("utf-8"))["result"]["verdict"] == "INCONCLUSIVE"
+    assert main(["release", "analyse", "--replay", str(evidence)]) == ExitCode.UNDECIDED
 
 
 def test_a_good_canary_passes_each_step_on_evidence_of_that_step(world: ReleaseWorld) -> None:
