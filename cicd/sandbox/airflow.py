@@ -88,7 +88,7 @@ class AirflowSandbox:
         self.asked_for: list[str] = []
         self.router = Router(not_found=lambda _: self._answer(404, {"error": "API route not found"}), guard=self._guard)
         self._add_routes()
-        self._server = AppServer(self.router, name="airflow", port=port)
+        self._server = AppServer(self.router, name="airflow", port=port, date_header=False)
         self.url = self._server.url
 
     def start(self) -> None:

@@ -30,10 +30,10 @@ class AppServer:
     """One HTTP server on 127.0.0.1. `port` 0 takes a free one; `url` is known before the server starts.
 
     Start and stop with `with`, or by `start()` and `stop()`; both may be called twice. Raises `UnreachableError`
-    when the application does not come up within ten seconds.
+    when the application does not come up within ten seconds. `date_header` False leaves the time to the application.
     """
 
-    def __init__(self, app: ASGIApp, *, name: str, port: int = 0) -> None:
+    def __init__(self, app: ASGIApp, *, name: str, port: int = 0, date_header: bool = True) -> None:
         import uvicorn
 
         # The protocol is named because asyncio turns Nagle's algorithm off only where it is: 40 ms per answer otherwise.
@@ -45,7 +45,13 @@ class AppServer:
         self.url = f"http://127.0.0.1:{self.port}"
         # From Python 3.12 on asyncio waits for open connections (a watch never ends by itself): the bound ends that.
         config = uvicorn.Config(
-            app, log_level="error", access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
+            app,
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=1,
+            date_header=date_header,
         )
         self._server = uvicorn.Server(config)
         logging.getLogger("uvicorn.error").addFilter(_ENDED_STREAMS)  # the same filter is added only once
