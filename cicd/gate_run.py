@@ -105,6 +105,8 @@ def _quality(gates: GatesConfig, root: Path, clock: Clock, runner: SuiteRunner |
             paths=(*check.paths, FILE_NAME) if check.paths else (),
             memory_limit_mb=check.memory_limit_mb,
             max_bytes=check.max_bytes,
+            sample=check.sample,
+            sample_passes=check.sample_passes,
         )
         for check in gates.quality
     ]

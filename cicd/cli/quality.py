@@ -51,6 +51,22 @@ class Size(click.ParamType[int]):
         return int(float(found[1]) * _UNITS[found[2].lower()])
 
 
+class Share(click.ParamType[float]):
+    """A share of a whole, above 0 and below 1: `1%`, `0.01`."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = 0.0
+        if not 0 < share < 1:
+            self.fail(f"{value!r} is not a share; write 1% or 0.01, more than nothing and less than all.", param, ctx)
+        return share
+
+
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say what is looked at, as `data`, `table`, `engine` and the limits."""
     options = [
@@ -90,6 +106,8 @@ def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="How much each result tells.",
 )
 @click.option("--allow-empty", is_flag=True, help="A batch without rows, or a condition without rows, may pass.")
+@click.option("--sample", type=Share(), metavar="SHARE", help="Look at a share of the rows only, as 1% or 0.01.")
+@click.option("--sample-passes", is_flag=True, help="A sample in which everything holds passes; else it is undecided.")
 @click.option(
     "--fail-on",
     type=click.Choice(["critical", "warning", "info"]),
@@ -111,6 +129,8 @@ def run(
     suites: tuple[Path, ...],
     result_format: str,
     allow_empty: bool,
+    sample: float | None,
+    sample_passes: bool,
     fail_on: str,
     reveal: tuple[str, ...],
     quarantine: Path | None,
@@ -132,18 +152,22 @@ def run(
     from gates.verdict import Severity
     from headgate.interrupts import stop_signals
 
-    data = _data(source)
+    if sample_passes and sample is None:
+        raise click.UsageError("--sample-passes is about a sample: name its --sample.")
+    data = _data(source, sample)
     with stop_signals():
         report = standalone.run(
             [standalone.read_suite(path) for path in suites],
             data,
             result_format=parse_result_format(result_format),
-            policy=standalone.Policy(allow_empty=allow_empty, fail_on=Severity(fail_on), reveal=reveal),
+            policy=standalone.Policy(
+                allow_empty=allow_empty, fail_on=Severity(fail_on), reveal=reveal, sample_passes=sample_passes
+            ),
             parameters=_parameters(parameter),
         )
         if quarantine is not None:
             _set_aside(report, data, quarantine, reveal)
-    _show(report, output, full=full, allow_empty=allow_empty)
+    _show(report, output, full=full, allow_empty=allow_empty, sample=sample)
     if junit:
         _write_junit(report, junit)
     return int(report.verdict.exit_code)
@@ -208,7 +232,7 @@ def suggest(name: str | None, write: Path | None, **source: Any) -> int:
     return ExitCode.PASS
 
 
-def _data(source: dict[str, Any]) -> Data:
+def _data(source: dict[str, Any], sample: float | None = None) -> Data:
     from gates.quality.engines.open import Limits
     from gates.quality.standalone import Data
 
@@ -220,6 +244,7 @@ def _data(source: dict[str, Any]) -> Data:
         memory_limit_mb=None if memory is None else max(1, memory // 2**20),
         threads=source["threads"],
         max_bytes=source["max_bytes"],
+        sample=sample,
     )
     return Data(data=source["data"], table=source["table"], engine=source["engine"], limits=limits, timeout_s=timeout_s)
 
@@ -253,7 +278,7 @@ def _set_aside(report: Report, data: Data, folder: Path, reveal: tuple[str, ...]
             say(f"{entry.suite}: rows of {name} are not set aside: {reason}")
 
 
-def _show(report: Report, output: str, *, full: bool, allow_empty: bool) -> None:
+def _show(report: Report, output: str, *, full: bool, allow_empty: bool, sample: float | None) -> None:
     """The result on stdout; what keeps it from a pass on stderr as well, where stdout is for a program."""
     import os
     import sys
@@ -265,6 +290,8 @@ def _show(report: Report, output: str, *, full: bool, allow_empty: bool) -> None
         click.echo(render_text(report.verdict, colour=colour, full=full), color=True)
         return
     documents = [_document(report, at, allow_empty=allow_empty) for at in range(len(report.findings))]
+    for document in documents if sample is not None else ():
+        document["meta"]["sample"] = sample
     emit(output, documents[0] if len(documents) == 1 else documents, str)
     for node in report.verdict.children:
         if any(leaf.outcome.value != "PASS" for leaf in node.leaves()):

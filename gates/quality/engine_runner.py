@@ -45,7 +45,7 @@ class EngineRunner(SuiteRunner):
         deadline = Deadline(timeout_s=timeout_s)
         together: dict[tuple[Any, ...], list[SuiteJob]] = {}
         for job in jobs:
-            on = (job.files, job.data, job.table, job.key, job.memory_limit_mb, job.max_bytes)
+            on = (job.files, job.data, job.table, job.key, job.memory_limit_mb, job.max_bytes, job.sample)
             together.setdefault(on, []).append(job)
         return {result.name: result for group in together.values() for result in self._group(group, deadline)}
 
@@ -69,6 +69,7 @@ class EngineRunner(SuiteRunner):
             statement_timeout_s=deadline.left_s + 1,
             memory_limit_mb=first.memory_limit_mb,
             max_bytes=first.max_bytes,
+            sample=first.sample,
         )
         inner = AttendedBatch(lambda: self.open_batch(first.files, first.data, first.table, limits), deadline)
         batch = KeyedBatch(inner, first.key) if inner.ordered else inner
@@ -95,11 +96,12 @@ class EngineRunner(SuiteRunner):
         for file in files:
             if sum(counts) > max(rows):
                 break
-            counts.append(result.row_count if len(files) == 1 else self._count(file, limits))
+            alone = len(files) == 1 and limits.sample is None
+            counts.append(result.row_count if alone else self._count(file, limits))
         return replace(result, file_rows=(*counts, *(0 for _ in files[len(counts) :])))
 
     def _count(self, file: Path, limits: Limits) -> int:
-        batch = self.open_batch((file,), "", None, limits)
+        batch = self.open_batch((file,), "", None, replace(limits, sample=None))
         try:
             value = batch.compute([Count()])[Count()]
         finally:

@@ -13,6 +13,7 @@ from pathlib import PurePath
 
 from gates.quality.masking import shown
 from gates.quality.runner import Example, ExpectationResult, SuiteResult
+from gates.quality.sampling import Sampling, is_decided, sample_leaf
 from gates.quality.suite import Expectation, Suite
 from gates.quality.wording import allowed_percent, describe, found_text, number, observed_text, short
 from gates.verdict import Location, Measurement, Outcome, Verdict, group
@@ -26,7 +27,7 @@ class Batch:
 
     `reveal` names columns whose values may be shown; those of other columns are masked to their shape. `allow_empty`
     lets a batch without rows pass what it passes; otherwise `empty` is what it is worth. A build that made no rows has
-    failed; a suite on data from somewhere has not been answered.
+    failed; a suite on data from somewhere has not been answered. `sampling`: not all rows were looked at.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Batch:
     reveal: tuple[str, ...] = ()
     allow_empty: bool = False
     empty: Outcome = Outcome.FAIL
+    sampling: Sampling | None = None
 
 
 def evaluate_suite(batch: Batch, result: SuiteResult, *, source: str = "") -> Verdict:
@@ -59,11 +61,17 @@ def evaluate_suite(batch: Batch, result: SuiteResult, *, source: str = "") -> Ve
         )
     strays = _strays(batch.suite, result)
     leaves = [_rows(batch, result), *_expectations(batch, result, source), *strays]
-    node = group(batch.name, leaves, required=["rows", *(entry.name for entry in batch.suite.expectations)])
+    required = ["rows", *(entry.name for entry in batch.suite.expectations)]
+    if batch.sampling is not None:
+        leaves.append(sample_leaf(batch.sampling, result.row_count))
+        required.append("sample")
+    node = group(batch.name, leaves, required=required)
     bad = sum(leaf.outcome is not Outcome.PASS for leaf in node.children)
     message = f"{bad} of {len(node.children)} checks did not pass" if bad else f"{len(node.children)} checks passed"
     if bad and node.outcome is Outcome.PASS:
         message += ", none of them critical"
+    if batch.sampling is not None:
+        message += f" (on a sample of {batch.sampling.shown} of the rows)"
     return replace(node, message=message, location=suite_file, duration_s=result.duration_s)
 
 
@@ -75,6 +83,8 @@ def _rows(batch: Batch, result: SuiteResult) -> Verdict:
         outcome, message = Outcome.INCONCLUSIVE, f"the number of rows is not known ({files})"
     elif count >= 1:
         outcome, message = Outcome.PASS, f"{count} rows ({files})"
+    elif batch.sampling is not None:
+        outcome, message = Outcome.INCONCLUSIVE, f"0 rows in the sample: it says nothing ({files})"
     elif batch.allow_empty:
         outcome, message = Outcome.PASS, f"0 rows, which this check allows ({files})"
     else:
@@ -124,7 +134,7 @@ def _leaf(
         rule=expectation.type,
         measurement=_measurement(batch, expectation, found, source),
         location=Location(path=batch.suite.path, line=expectation.line),
-        fix=_FIXES.get(outcome, ""),
+        fix=_fix(batch, outcome),
         details=_details(batch, expectation, found, result) if failed else (),
     )
 
@@ -136,6 +146,12 @@ _FIXES = {
 }
 
 
+def _fix(batch: Batch, outcome: Outcome) -> str:
+    if batch.sampling is not None and outcome is Outcome.INCONCLUSIVE:
+        return "Run this suite on all rows."
+    return _FIXES.get(outcome, "")
+
+
 def _outcome(batch: Batch, expectation: Expectation, found: ExpectationResult) -> tuple[Outcome, str]:
     domain = ", ".join(expectation.columns) or "table"
     if found.raised:
@@ -145,6 +161,8 @@ def _outcome(batch: Batch, expectation: Expectation, found: ExpectationResult) -
     if found.success and found.element_count == 0 and not batch.allow_empty:
         return Outcome.INCONCLUSIVE, f"{domain}: no row was looked at"
     text = f"{domain}: {found_text(expectation, found, batch.reveal)}"
+    if batch.sampling is not None and not found.success and not is_decided(expectation, found):
+        return Outcome.INCONCLUSIVE, f"{text}; a sample does not decide this"
     return (Outcome.PASS if found.success else Outcome.FAIL), text
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gates.quality.changes import concerned
 from gates.quality.evaluate import Batch, evaluate_suite
 from gates.quality.runner import SuiteJob, SuiteResult, SuiteRunner
+from gates.quality.sampling import Sampling
 from gates.quality.suite import Suite, parse_suite
 from gates.subprocesses import environment, interpreter_resolved, tail
 from gates.verdict import Location, Outcome, Verdict, group
@@ -30,7 +31,8 @@ class QualityCheck:
     `build` is run before anything is checked, once for all checks that name the same command. `key` names the columns
     that identify a row in reports, where they are shown as they are; `reveal` those whose failing values may be shown.
     `timeout_s` counts for the build and for the suite, each. `paths` are globs of what the data is made from. `engine`
-    chooses the runner; limits are in mebibytes and bytes. `compare`: what `build` makes is compared with what it makes
+    chooses the runner; limits are in mebibytes and bytes. `sample` is the share of the rows that the suite looks at, and
+    `sample_passes` whether that may pass. `compare`: what `build` makes is compared with what it makes
     at the base of the change; a check without a `suite` is only compared.
     """
 
@@ -48,6 +50,8 @@ class QualityCheck:
     paths: tuple[str, ...] = ()
     memory_limit_mb: int | None = None
     max_bytes: int | None = None
+    sample: float | None = None
+    sample_passes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +247,7 @@ def _job(item: _Ready, root: Path) -> SuiteJob:
         engine=item.check.engine,
         memory_limit_mb=item.check.memory_limit_mb,
         max_bytes=item.check.max_bytes,
+        sample=item.check.sample,
     )
 
 
@@ -254,6 +259,9 @@ def _judge(item: _Ready, results: Mapping[str, SuiteResult], source: str) -> Ver
         files=item.files or (item.check.table or item.check.name,),
         reveal=(*item.check.key, *item.check.reveal),
         allow_empty=item.check.allow_empty,
+        sampling=None
+        if item.check.sample is None
+        else Sampling(share=item.check.sample, passes=item.check.sample_passes),
     )
     found = results.get(name)
     if found is None and item.suite.expectations:

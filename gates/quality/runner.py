@@ -15,7 +15,8 @@ class SuiteJob:
     """One suite on one batch: `files` together are the batch, in this order; `key` columns name a row in reports.
 
     `data` is the same in other words: a path, a glob, or the URL of a database with its `table`, then without `files`.
-    Limits in mebibytes and bytes; None: the engine's own. `engine` is who should judge, for runners that choose.
+    Limits in mebibytes and bytes; None: the engine's own. `sample`: the share of the rows to look at, None: all.
+    `engine` is who should judge, for runners that choose.
     """
 
     name: str
@@ -27,6 +28,7 @@ class SuiteJob:
     engine: str = ""
     memory_limit_mb: int | None = None
     max_bytes: int | None = None
+    sample: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from gates.quality.evaluate import Batch as Judgement
 from gates.quality.evaluate import evaluate_suite
 from gates.quality.findings import to_suite_result
 from gates.quality.result_format import ResultFormat
+from gates.quality.sampling import Sampling
 from gates.quality.session import Job, SuiteFindings, first_needs, run_suites
 from gates.quality.sources import AttendedBatch, Deadline, fallback_on
 from gates.quality.suite import MAX_SUITE_BYTES, Suite, parse_suite
@@ -44,11 +45,14 @@ class Data:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What passes. `fail_on`: the least severity whose failure blocks. `reveal`: columns whose values reports show."""
+    """What passes. `fail_on`: the least severity whose failure blocks. `reveal`: columns whose values reports show.
+    `sample_passes`: a sample without a failure passes.
+    """
 
     allow_empty: bool = False
     fail_on: Severity = Severity.CRITICAL
     reveal: tuple[str, ...] = ()
+    sample_passes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +130,9 @@ def _judged(name: str, found: SuiteFindings, data: Data, policy: Policy, engine:
         reveal=policy.reveal,
         allow_empty=policy.allow_empty,
         empty=Outcome.INCONCLUSIVE,
+        sampling=None
+        if data.limits.sample is None
+        else Sampling(share=data.limits.sample, passes=policy.sample_passes),
     )
     return evaluate_suite(judgement, to_suite_result(name, found, engine=engine), source=engine)
 

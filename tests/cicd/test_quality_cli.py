@@ -313,3 +313,19 @@ def test_a_planned_suite_loads_nothing_heavy() -> None:
         timeout=60,
     )
     assert done.stderr.strip().splitlines()[-1] == "[] 1"
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_sample_is_no_pass_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    name = suite("s", NOT_NULL, UNIQUE)
+    assert run(name, "--sample", "50%", "-o", "json") == ExitCode.UNDECIDED
+    document = stdout(capsys)
+    assert (document["success"], document["meta"]["sample"]) == (False, 0.5)
+    assert 20 < document["results"][0]["result"]["element_count"] < 80
+    assert run(name, "--sample", "0.5", "--sample-passes") == ExitCode.PASS
+    assert "on a sample of 50 % of the rows" in capsys.readouterr().out
+    lost = {**NOT_NULL, "kwargs": {"column": "id", "row_condition": "id < 0", "condition_parser": "duckdb"}}
+    assert run(suite("t", lost), "--sample", "0.5", "--sample-passes") != ExitCode.PASS
+    for wrong in ("0", "1", "100%", "-1%", "many", "nan"):
+        assert run(name, "--sample", wrong) == ExitCode.USAGE
+    assert run(name, "--sample-passes") == ExitCode.USAGE

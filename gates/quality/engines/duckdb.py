@@ -19,6 +19,7 @@ from gates.quality.engines.duck_connection import DuckConnection
 from gates.quality.engines.duck_data import POSITION, ROWS, Data, from_files, from_scan, from_table, table_of
 from gates.quality.engines.duck_dialect import DuckDialect, kind_of
 from gates.quality.engines.duck_plan import Tuning
+from gates.quality.engines.duck_sample import sampled
 from gates.quality.engines.files import find_files, reader
 from gates.quality.engines.open import Limits, file_of
 from gates.quality.planner import BATCH, Source
@@ -104,6 +105,8 @@ def _opened(limits: Limits, prepare: Callable[[DuckConnection], Data], tuning: T
     connection = DuckConnection(limits)
     try:
         data = prepare(connection)
+        if limits.sample is not None:
+            data = sampled(connection, data, limits.sample)
         source = Source(
             table=table_of(BATCH),
             positioned=table_of(ROWS) if data.positioned else None,

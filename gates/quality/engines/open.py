@@ -16,7 +16,8 @@ from headgate.errors import ConfigError
 class Limits:
     """Bounds on what an engine may use. Seconds, mebibytes, bytes; None: the engine's own default.
 
-    `max_bytes` is what one query may read where the engine can say so before it runs (BigQuery's dry run).
+    `max_bytes` is what one query may read where the engine can say so before it runs (BigQuery's dry run). `sample` is
+    the share of the rows (above 0, below 1) that is looked at, the same ones by all queries.
     """
 
     connect_timeout_s: float = 10.0
@@ -26,7 +27,11 @@ class Limits:
     temp_directory: Path | None = None
     threads: int | None = None
     max_bytes: int | None = None
+    sample: float | None = None
 
+
+SAMPLING = frozenset({"duckdb", "postgres"})
+"""Engines that can give every query the same sample."""
 
 Opener = Callable[[str, str | None, Limits], Batch]
 """`open_batch` of one engine: the URL (or path, glob), the table, the limits."""
@@ -62,6 +67,12 @@ def open_batch(
     Raises `ConfigError` (unknown scheme, no such file or table, missing client library) or `TransportError`.
     """
     chosen = engine_of(data, engine)
+    if limits is not None and limits.sample is not None and chosen not in SAMPLING:
+        raise ConfigError(
+            f"{chosen} cannot give every query the same sample",
+            where="sample",
+            next_step=f"Run it on all rows, or on a partition; {' and '.join(sorted(SAMPLING))} can sample.",
+        )
     opener = cast("Opener", importlib.import_module(f"gates.quality.engines.{chosen}").open_batch)
     return opener(data, table, limits or Limits())
 

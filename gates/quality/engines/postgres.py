@@ -210,8 +210,13 @@ class PostgresBatch(DatabaseBatch):
     name = "postgres"
     connection: PostgresConnection
 
-    def __init__(self, connection: PostgresConnection, parts: Sequence[str], *, where: str) -> None:
-        super().__init__(connection, PostgresDialect(), table_source(parts), where=where)
+    def __init__(
+        self, connection: PostgresConnection, parts: Sequence[str], *, where: str, sample: float | None = None
+    ) -> None:
+        source = table_source(parts)
+        if sample is not None:
+            source.table.set("sample", _sample(sample))
+        super().__init__(connection, PostgresDialect(), source, where=where)
         self._regclass = table_regclass(parts)
         self._facts: Facts | None = None
 
@@ -245,6 +250,12 @@ class PostgresBatch(DatabaseBatch):
         return int(rows[0][0]) if rows and rows[0][0] is not None else None
 
 
+def _sample(share: float) -> exp.TableSample:
+    """The same rows in every query of a snapshot."""
+    percent, seed = (exp.Literal.number(text) for text in (f"{share * 100:.9f}", "7"))
+    return exp.TableSample(method=exp.var("BERNOULLI"), percent=percent, seed=seed)
+
+
 def table_regclass(parts: Sequence[str]) -> str:
     """The name as a literal that `to_regclass` reads."""
     name = ".".join(exp.to_identifier(part, quoted=True).sql("postgres") for part in parts)
@@ -262,7 +273,7 @@ def open_batch(data: str, table: str | None, limits: Limits) -> PostgresBatch:
     url = parse_url(data, read_secret(PASSWORD))
     parts = parse_table(table)
     connection = connect(url, limits)
-    return PostgresBatch(connection, parts, where=f"{url.shown}, table {table}")
+    return PostgresBatch(connection, parts, where=f"{url.shown}, table {table}", sample=limits.sample)
 
 
 def connect(url: DatabaseUrl, limits: Limits) -> PostgresConnection:

@@ -54,6 +54,14 @@ def outcome(data: bytes) -> Config | ConfigError:
             MINIMAL + "gates:\n  quality:\n    - {name: a, suite: s, data: d, timeout-s: 5}\n",
             "f:5:36: gates.quality[0].timeout-s: unknown key; the nearest is 'timeout_s'",
         ),
+        (
+            MINIMAL + "gates:\n  quality:\n    - {name: a, suite: s, data: d, sample: 1.0}\n",
+            "f:5:44: gates.quality[0].sample: input should be less than 1, found 1.0",
+        ),
+        (
+            MINIMAL + "gates:\n  quality:\n    - {name: a, suite: s, data: d, sample_passes: true}\n",
+            "f:5:7: gates.quality[0]: sample_passes is about a sample: set sample",
+        ),
         ("project: shop\n", "f:1:1: version: required, but not given"),
         ("version: 2\nproject: shop\n", "f:1:10: version: 2 is not one of 1"),
         (MINIMAL + "dags:\n  source: x\n", "f:3:1: dags.targets: required, but not given"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from sqlglot import exp
 
 from gates.quality.engines.open import Limits
-from gates.quality.metrics import Aggregate, Count, Distinct, Duplicated, Failed, Kind, Metric, Orphans, Query
+from gates.quality.metrics import Aggregate, Count, Distinct, Duplicated, Failed, Kind, Metric, Orphans, Query, Rows
 from gates.quality.sql import column, literal, not_null
 from headgate.errors import AuthenticationError, RemoteTimeoutError
 from tests.gates.quality.engines.benches import LIMITS, PostgresBench, opened
@@ -246,3 +247,15 @@ def test_an_unknown_option_of_the_connection(bench: PostgresBench) -> None:
     with pytest.raises(Exception, match="nonsense") as caught:
         opened(f"{bench.url}?nonsense=1", table="orders", limits=LIMITS)
     assert type(caught.value).__name__ == "ConfigError"
+
+
+def test_a_sample_is_the_same_for_every_query(bench: PostgresBench) -> None:
+    bench.run("create table sampled as select i as id, i % 2 as v from generate_series(1, 20000) as t(i)")
+    limits = replace(LIMITS, sample=0.05)
+    condition = exp.EQ(this=column("v"), expression=exp.Literal.number(0))
+    with opened(bench.url, table="sampled", limits=limits) as batch:
+        rows = Rows(of=condition.copy(), columns=("id",), limit=None)
+        found = batch.compute([Count(), Count(condition=condition), Distinct(keys=(column("id"),)), rows])
+    assert 700 < found[Count()] < 1300
+    assert found[Count(condition=condition)] == len(found[rows].rows)
+    assert found[Distinct(keys=(column("id"),))] == found[Count()]
