@@ -12,7 +12,7 @@ from cicd.cli.context import App, columns, emit, output_option
 from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from cicd.dags.airflow.setup import WaitOptions
+    from cicd.dags.airflow.options import WaitOptions
     from cicd.dags.proposal import Bundle, Loader
     from cicd.dags.wiring import Destination
 
@@ -256,7 +256,7 @@ def drift(app: App, /, *, detailed_exitcode: bool, output: str, **where: Any) ->
 
 def _take_waiting(given: dict[str, Any]) -> WaitOptions:
     """The options about waiting, taken out of `given`."""
-    from cicd.dags.airflow.setup import WaitOptions
+    from cicd.dags.airflow.options import WaitOptions
 
     return WaitOptions(
         wait=given.pop("wait", True),

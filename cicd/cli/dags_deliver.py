@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cicd.cli.context import App, is_terminal, say
 from cicd.cli.dags_targets import act_on_each, opened_targets, place, repository
-from cicd.cli.dags_wait import Delivered, wait_and_react, waiting_lines
-from cicd.dags.airflow.setup import WaitOptions, open_waiter, plan_wait
+from cicd.dags.airflow.options import WaitOptions
 from cicd.dags.delivery import Outcome, deliver
 from cicd.dags.events import delivery_event
 from cicd.dags.gitblobs import GitBlobs
@@ -26,12 +25,13 @@ from cicd.dags.report import counts, plan_data, plan_text, where_text
 from cicd.dags.sources import from_git
 from cicd.dags.wiring import Destination
 from cicd.dags.zipped import zipped
-from cicd.record import record
 from headgate.errors import ConfigError, HeadgateError, NotFoundError
 from headgate.exit_codes import ExitCode
 from headgate.git import Git
-from observability.events import masked
-from observability.known import is_known
+from observability.commits import Commit
+
+if TYPE_CHECKING:
+    from cicd.dags.airflow.setup import WaitPlan
 
 MakeLoader = Callable[[Destination, Bundle], Loader]
 
@@ -73,12 +73,14 @@ def deliver_to_each(
 
     with opened_targets(app, source, where, every=False) as opened:
         for destination, _ in opened:
-            plan_wait(destination, manner.waiting or WaitOptions(wait=False))  # complains before any is contacted
+            _plan_wait(destination, manner.waiting or WaitOptions(wait=False))  # complains before any is contacted
         return act_on_each(opened, act, output, _text)
 
 
 def wait_at_each(app: App, where: dict[str, Any], output: str, options: WaitOptions, *, every_file: bool) -> int:
     """Wait at every target for the release in force. Returns the worst exit code."""
+    from cicd.cli.dags_wait import Delivered, wait_and_react
+    from cicd.dags.airflow.setup import open_waiter, plan_wait
 
     def act(destination: Destination, bundle: Bundle) -> tuple[dict[str, Any], ExitCode]:
         plan, manifest = plan_wait(destination, options), bundle.ledger.read().manifest
@@ -102,12 +104,29 @@ def wait_at_each(app: App, where: dict[str, Any], output: str, options: WaitOpti
         return act_on_each(opened, act, output, _release_text)
 
 
+def _plan_wait(destination: Destination, options: WaitOptions) -> WaitPlan | None:
+    """As `plan_wait`, whose import takes longer than a push that changes nothing."""
+    if destination.airflow is None and options.silent:
+        return None
+    from cicd.dags.airflow.setup import plan_wait
+
+    return plan_wait(destination, options)
+
+
+def _waiting_lines(part: dict[str, Any]) -> tuple[str, ...]:
+    if part.get("airflow") is None:
+        return ()
+    from cicd.cli.dags_wait import waiting_lines
+
+    return waiting_lines(part)
+
+
 def _release_text(part: dict[str, Any]) -> str:
-    return "\n".join((f"{where_text(part)}: {part['release']}, commit {part['commit'][:12]}", *waiting_lines(part)))
+    return "\n".join((f"{where_text(part)}: {part['release']}, commit {part['commit'][:12]}", *_waiting_lines(part)))
 
 
 def _text(part: dict[str, Any]) -> str:
-    return "\n".join((plan_text(part), *waiting_lines(part)))
+    return "\n".join((plan_text(part), *_waiting_lines(part)))
 
 
 def _one(
@@ -124,10 +143,13 @@ def _one(
         _warn_of_age(tree.commit, before, proposal.age)
         part = plan_data(place(destination), before=before, commit=tree.commit, changes=proposal.changes, after=None)
         return part, ExitCode.PASS
-    plan = plan_wait(destination, manner.waiting) if manner.waiting else None
+    plan = _plan_wait(destination, manner.waiting) if manner.waiting else None
     if plan is None:
         outcome = _deliver(app, destination, bundle, load)
         return _part(destination, outcome), ExitCode.PASS
+    from cicd.cli.dags_wait import Delivered, wait_and_react
+    from cicd.dags.airflow.setup import open_waiter
+
     with open_waiter(plan, app.clock) as waiter:
         try:
             known = waiter.look_before()
@@ -145,28 +167,22 @@ def _one(
 
 
 def _deliver(app: App, destination: Destination, bundle: Bundle, load: Loader) -> Outcome:
-    """Deliver and record. A repeat is recognised by its id, so a run that died before recording is made up for."""
-    outcome = deliver(bundle, load, clock=app.clock, progress=_progress(), begin=_warm_up)
+    """Deliver and record. Where a run died before it recorded, the next one does."""
+
+    def in_force(manifest: Manifest) -> None:
+        from cicd.record import record
+
+        git, commits = Git(path=repository(app, destination)), tuple[Commit, ...]()
+        if manifest.restores is None:
+            commits = fetch_range(git, manifest.previous_commit, manifest.commit, destination.source)
+        event = delivery_event(manifest, target=destination.url, environment=destination.environment, commits=commits)
+        record(app, [event])
+
+    outcome = deliver(bundle, load, clock=app.clock, progress=_progress(), begin=_warm_up, in_force=in_force)
     _warn_of_age(outcome.commit, outcome.before, outcome.age)
     if outcome.untidy:
         say(f"warning: {outcome.untidy}")
-    manifest = outcome.manifest
-    if not outcome.changes and _is_recorded(app, destination, manifest):
-        return outcome
-    if manifest.restores is None:
-        git = Git(path=repository(app, destination))
-        commits = fetch_range(git, manifest.previous_commit, manifest.commit, destination.source)
-    else:
-        commits = ()
-    event = delivery_event(manifest, target=destination.url, environment=destination.environment, commits=commits)
-    record(app, [event])
     return outcome
-
-
-def _is_recorded(app: App, destination: Destination, manifest: Manifest) -> bool:
-    event = masked(delivery_event(manifest, target=destination.url, environment=destination.environment))
-    url = app.config.observability.store
-    return is_known(url, root=app.root, source=event.source, identity=event.id)
 
 
 def _warm_up() -> None:

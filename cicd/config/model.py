@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from cicd.config.airflow import AirflowConfig
 from cicd.config.analysis import AnalysisConfig
+from cicd.config.dags import DagsConfig
 from cicd.config.section import Name, Section, Url
 
 
@@ -64,6 +64,10 @@ class QualityGateConfig(Section):
     """Memory the engine may use in MiB before it spills to disk; by default most of what the machine has."""
     max_bytes: int | None = Field(default=None, gt=0)
     """Bytes a query may read where the engine can say so beforehand (BigQuery); a dearer one is not run."""
+    sample: float | None = Field(default=None, gt=0, lt=1)
+    """Share of the rows that the suite looks at; files and PostgreSQL. What fails there fails, what passes is undecided."""
+    sample_passes: bool = False
+    """Whether a sample in which everything holds passes."""
     timeout_s: float = Field(default=600.0, gt=0)
     """After this the check is ended and is ERROR."""
     compare: Literal["base"] | None = None
@@ -101,6 +105,10 @@ class QualityGateConfig(Section):
             raise ValueError("compare: base needs a build, the command that makes the data at head and at the base")
         if self.compare is not None and "://" in self.data:
             raise ValueError("compare: base compares files; data is a database here")
+        if self.sample is not None and self.engine == "great_expectations":
+            raise ValueError("sample needs engine: headgate; Great Expectations reads all rows")
+        if self.sample_passes and self.sample is None:
+            raise ValueError("sample_passes is about a sample: set sample")
         alone = sorted(_COMPARING & self.model_fields_set) if self.compare is None else []
         if alone:
             raise ValueError(f"{', '.join(alone)}: only with compare: base")
@@ -151,55 +159,6 @@ class GatesConfig(Section):
         if twice:
             raise ValueError(f"quality checks share a name: {', '.join(twice)}")
         return self
-
-
-class DagTargetConfig(Section):
-    """A bucket (and prefix) that Composer reads."""
-
-    bucket: Annotated[str, StringConstraints(pattern=r"^(gs|s3|file)://.+")]
-    """`gs://bucket/prefix`, `s3://bucket/prefix` or `file:///folder`."""
-    keep_releases: int = Field(default=10, ge=1, le=1000)
-    """How many past releases can be rolled back to."""
-    max_delete_ratio: float = Field(default=0.5, ge=0, le=1)
-    """A plan that would delete more than this share of the owned files is refused unless --allow-mass-delete."""
-    timeout_s: float = Field(default=30.0, gt=0)
-    """Bound of one request."""
-    settle_s: float = Field(default=0.0, ge=0, le=3600)
-    """Pause after new helpers arrived and before helpers are deleted, for readers that copy the folder in turns."""
-    refuse_older: bool = False
-    """Refuse to push a commit that is an ancestor of the one in force; `dags rollback` is not concerned."""
-    airflow: AirflowConfig | None = None
-    """The Airflow that reads the bucket, to wait until it has parsed a release."""
-    impersonate: str | None = None
-    """Service account to act as at `gs://`, from the credentials of the job (roles/iam.serviceAccountTokenCreator)."""
-    quota_project: str | None = None
-    """Google project that requests are counted for at `gs://`."""
-    profile: str | None = None
-    """Profile of the AWS configuration to use at `s3://`, such as one with a role of another account."""
-
-    @model_validator(mode="after")
-    def _identity_fits(self) -> DagTargetConfig:
-        for name, scheme in (("impersonate", "gs"), ("quota_project", "gs"), ("profile", "s3")):
-            if getattr(self, name) is not None and not self.bucket.startswith(f"{scheme}://"):
-                raise ValueError(f"{name}: only for {scheme}:// targets")
-        return self
-
-
-class DagsConfig(Section):
-    """Delivery of DAGs from Git to buckets."""
-
-    source: str = "dags"
-    """Folder in the repository whose tree at a commit is delivered."""
-    project: Name = "dags"
-    """Name of the bundle; events call the service `dags/<project>`."""
-    include: tuple[str, ...] = ("**/*",)
-    """Globs, relative to `source`, of what is delivered."""
-    exclude: tuple[str, ...] = ("**/__pycache__/**", "**/*.pyc")
-    """Globs of what is left out; wins over `include`."""
-    zip: bool = False
-    """Deliver the tree as one file `<project>.zip`: releases change in one step, DAG files must lie at the root."""
-    targets: dict[Name, DagTargetConfig]
-    """Targets by environment name."""
 
 
 class ArgoCdConfig(Section):

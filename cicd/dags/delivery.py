@@ -38,12 +38,28 @@ class Outcome:
     age: Age = Age.NOT_OLDER
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Means:
+    """What a delivery is given; see `deliver`."""
+
+    clock: Clock
+    progress: Progress
+    in_force: Callable[[Manifest], None]
+
+
 def deliver(
-    bundle: Bundle, load: Loader, *, clock: Clock, progress: Progress, begin: Callable[[], None] = lambda: None
+    bundle: Bundle,
+    load: Loader,
+    *,
+    clock: Clock,
+    progress: Progress,
+    begin: Callable[[], None] = lambda: None,
+    in_force: Callable[[Manifest], None] = lambda _: None,
 ) -> Outcome:
     """Bring the bucket to the tree that `load` makes and put it in force as a release.
 
-    `begin` is called when it turns out that there is something to do, before anything is written.
+    `begin` is called when it turns out that there is something to do, before anything is written; `in_force` when the
+    release is in force. Should the process die in that, the next delivery calls it again for the same release.
 
     Raises `LockHeldError` when another run delivers, `UnsafeActionError` for refused plans, `ConflictError` when
     somebody changes objects meanwhile, and `TransportError`. After an error nothing is lost: the release before stays
@@ -59,7 +75,7 @@ def deliver(
         if bundle.ledger.read() != proposal.books:  # another run was at work between our look and our lock
             proposal = replace(propose(bundle, load), began=proposal.began)
         _refuse_overtaken(bundle, proposal)
-        outcome = _carry_out(bundle, proposal, lease, clock, progress)
+        outcome = _carry_out(bundle, proposal, lease, _Means(clock=clock, progress=progress, in_force=in_force))
     except BaseException:
         _give_back(lease)
         raise
@@ -93,10 +109,11 @@ def _give_back(lease: Lease) -> str | None:
     return None
 
 
-def _carry_out(bundle: Bundle, proposal: Proposal, lease: Lease, clock: Clock, progress: Progress) -> Outcome:
+def _carry_out(bundle: Bundle, proposal: Proposal, lease: Lease, means: _Means) -> Outcome:
     ledger, before = bundle.ledger, proposal.books.manifest
     if not proposal.changes and before is not None:
         claims_generation = proposal.books.claims_generation
+        means.in_force(before)
         untidy = _tidy(ledger, before, (), claims_generation, sweep=True)
         return replace(_unchanged(proposal, before), untidy=untidy)
     release = f"r{before.number + 1 if before else 1}-{proposal.tree.commit[:8]}"
@@ -107,8 +124,8 @@ def _carry_out(bundle: Bundle, proposal: Proposal, lease: Lease, clock: Clock, p
             target=bundle.target,
             content=proposal.tree.content,
             lease=lease,
-            progress=progress,
-            clock=clock,
+            progress=means.progress,
+            clock=means.clock,
             settle_s=bundle.settle_s,
         )
         with ThreadPoolExecutor(2, thread_name_prefix="dags-keep") as beside:
@@ -118,12 +135,15 @@ def _carry_out(bundle: Bundle, proposal: Proposal, lease: Lease, clock: Clock, p
             packs = archived.result()
             for done in kept:
                 done.result()
-        manifest = next_manifest(bundle, proposal, release, history, owned_files(proposal, written, packs), clock.now())
+        manifest = next_manifest(
+            bundle, proposal, release, history, owned_files(proposal, written, packs), means.clock.now()
+        )
         lease.ensure()
         ledger.put_in_force(manifest, proposal.books)
     except (TransportError, RemoteStateError) as error:
         error.next_step = " ".join(filter(None, (error.next_step, _unfinished(release, before))))
         raise
+    means.in_force(manifest)  # before the claims go: while they are there, the next delivery looks after this release
     sweep = proposal.books.claims is not None
     untidy = _tidy(ledger, manifest, dropped, claims_generation, sweep=sweep)
     return Outcome(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from cicd.config.airflow import AirflowConfig
-from cicd.config.model import DagsConfig
+from cicd.config.dags import DagsConfig
 from cicd.dags.alive import describe_process
 from cicd.dags.gittree import Selection
 from cicd.dags.lock import LockTerms

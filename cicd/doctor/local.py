@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cicd.config.model import Config, DagTargetConfig, GitOpsConfig
+from cicd.config.dags import DagTargetConfig
+from cicd.config.model import Config, GitOpsConfig
 from cicd.doctor.checks import Step
 from headgate.clock import Clock
 from headgate.errors import AuthenticationError, ConfigError, HeadgateError, NotFoundError

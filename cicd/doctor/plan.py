@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from cicd.config.model import Config, DagsConfig, DeployConfig, ServiceConfig
+from cicd.config.dags import DagsConfig
+from cicd.config.model import Config, DeployConfig, ServiceConfig
 from cicd.doctor import cluster, local, servers
 from cicd.doctor.checks import Connection
 from headgate.clock import Clock

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from cicd.config.airflow import AirflowConfig
 from cicd.dags.airflow.access import choose_access
 from cicd.dags.airflow.client import AirflowClient
+from cicd.dags.airflow.options import WaitOptions
 from cicd.dags.airflow.protocol import Folder
 from cicd.dags.airflow.release import fetch_released
 from cicd.dags.airflow.values import FileResult, Outcome, WaitResult
@@ -25,18 +26,6 @@ from headgate.errors import ConfigError, HeadgateError
 _SYNC_S = {"file": 0.0, "gs": 60.0, "s3": 60.0}
 _FOLDERS = {"gs": "/home/airflow/gcs/dags", "s3": "/usr/local/airflow/dags"}  # of Cloud Composer and Amazon MWAA
 _CAUSES = {"failure": Outcome.FAILED, "undecided": Outcome.UNDECIDED}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitOptions:
-    """What the command line says about waiting; None leaves it to the configuration."""
-
-    wait: bool | None = None
-    timeout_s: float | None = None
-    url: str | None = None
-    sync_s: float | None = None
-    rollback_on_failure: bool = False
-    rollback_on_undecided: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

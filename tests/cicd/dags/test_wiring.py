@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cicd.config.model import DagsConfig
+from cicd.config.dags import DagsConfig
 from cicd.dags.layout import Layout, overlaps, parse_manifest_name
 from cicd.dags.target import open_target, prefix_roots
 from cicd.dags.wiring import choose_destinations, describe_run, destination_from_flags
