@@ -31,12 +31,23 @@ def record(app: App, events: Iterable[DeliveryEvent]) -> None:
     trace(app, batch, store)
 
 
+def _keyed(batch: tuple[DeliveryEvent, ...]) -> tuple[DeliveryEvent, ...]:
+    if "CI_JOB_ID" not in os.environ and "BUILD_NUMBER" not in os.environ:
+        return batch
+    from cicd.job_facts import with_job_keys
+
+    return with_job_keys(batch, os.environ)
+
+
 def _append(app: App, batch: tuple[DeliveryEvent, ...]) -> EventStore | None:
     try:
         from observability.store import open_store
 
         store = open_store(app.config.observability.store, root=app.root, clock=app.clock)
-        store.append(batch)
+        keyed = _keyed(batch)
+        store.append(keyed)
+        if keyed != batch:  # the key is of the job's first deployment; a second one of the same job is a fact as well
+            store.append(batch)
     except Exception as error:  # noqa: BLE001 - see the docstring of `record`
         say(f"warning: {len(batch)} delivery event(s) were not recorded: {error}")
         return None
