@@ -19,6 +19,8 @@ _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 # A conservative subset of git-check-ref-format: hostile names must not look like options or ranges.
 _REF = re.compile(r"(?!-)(?!.*(\.\.|@\{|//|\\|\.lock(/|$)|\.$|/$))[^\x00-\x20~^:?*\[\x7f]+")
 
+_STEPS = re.compile(r"(?:[~^][0-9]{0,6})*\Z")
+
 
 def is_sha(text: str) -> bool:
     """Whether `text` is a full object id (SHA-1 or SHA-256)."""
@@ -30,6 +32,20 @@ def check_ref(name: str) -> str:
     if not _REF.fullmatch(name):
         raise ConfigError(f"{name!r} is not a Git ref name", next_step="Give a branch, tag or full commit hash.")
     return name
+
+
+def check_revision(text: str) -> str:
+    """`text` if it is a ref, or a commit so many steps before one (`HEAD~1`, `main^2~3`).
+
+    Raises `ConfigError` for anything else, such as ranges, options, reflog entries and searches.
+    """
+    steps = _STEPS.search(text)
+    if steps is None or not _REF.fullmatch(text[: steps.start()]):
+        raise ConfigError(
+            f"{text!r} is not a Git ref name",
+            next_step="Give a branch, tag or commit hash; `~1` and `^1` may follow it.",
+        )
+    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +91,9 @@ class Git:
 
     def rev_parse(self, revision: str) -> str:
         """Full commit id of `revision`. Raises `NotFoundError` when there is none."""
-        done = self.call("rev-parse", "--verify", "--quiet", "--end-of-options", f"{check_ref(revision)}^{{commit}}")
+        done = self.call(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{check_revision(revision)}^{{commit}}"
+        )
         if done.returncode != 0:
             raise NotFoundError(
                 f"no commit {revision!r}", where=str(self.path), next_step="Fetch it, or correct the name."

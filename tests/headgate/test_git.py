@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headgate.errors import ConfigError, NotFoundError, RemoteStateError
-from headgate.git import Git, check_ref, clone, is_sha
+from headgate.git import Git, check_ref, check_revision, clone, is_sha
 from tests.testing.repositories import commit_files, new_repository
 
 
@@ -78,6 +78,32 @@ def test_hostile_ref_names_are_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["main", "feature/x-1", "v1.2.3", "refs/headgate/locks/a/b", "0" * 40])
 def test_plain_ref_names_are_accepted(name: str) -> None:
     assert check_ref(name) == name
+
+
+@pytest.mark.parametrize("name", ["main", "HEAD~1", "HEAD~", "HEAD^", "v1.0~2^2~3", "0" * 40 + "^"])
+def test_steps_back_from_a_ref_are_revisions(name: str) -> None:
+    assert check_revision(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", "~1", "^HEAD", "HEAD~1..HEAD", "HEAD...main", "--all", "-~1", "HEAD@{1}", "@{upstream}", "@{-1}", "HEAD~a",
+        "HEAD~1 ", "HEAD~1\n", "HEAD^{tree}", "HEAD^{/fix}", ":/fix", "HEAD:a.txt", "HEAD~1:a.txt", "a b", "HEAD~9999999",
+        "HEAD^!", "HEAD^@", "HEAD^-1", "main~1/../x",
+    ],
+)  # fmt: skip
+def test_other_revision_expressions_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="not a Git ref name"):
+        check_revision(name)
+
+
+def test_steps_back_are_resolved(repository: Git) -> None:
+    first = repository.rev_parse("HEAD")
+    commit_files(repository, {"a.txt": "two\n"}, "second")
+    assert repository.rev_parse("HEAD~1") == repository.rev_parse("main^") == first
+    with pytest.raises(NotFoundError):
+        repository.rev_parse("HEAD~2")
 
 
 def test_clone_of_a_hostile_url_is_not_an_option(tmp_path: Path) -> None:
