@@ -18,6 +18,7 @@ from tests.live.airflow_build import AirflowPlace, environ
 from tests.live.build import Say
 from tests.live.ports import HOST, PortBlock
 from tests.live.processes import Server, Supervisor
+from tests.live.stack import KEEP
 
 API, PROCESSOR = "airflow-api-server", "airflow-dag-processor"
 USERS: Mapping[str, str] = {"viewer": "viewer", "admin": "admin"}
@@ -51,7 +52,10 @@ def running_airflow(place: AirflowPlace, say: Say) -> Iterator[LiveAirflow]:
         ports = PortBlock()
         stack.callback(ports.close)
         folder = Path(tempfile.mkdtemp(prefix="headgate-airflow-"))
-        servers = stack.enter_context(Supervisor(folder / "logs", say, belongings=(folder,)))
+        belongings = () if os.environ.get(KEEP) else (folder,)
+        if not belongings:
+            say(f"{KEEP} is set: {folder} is kept")
+        servers = stack.enter_context(Supervisor(folder / "logs", say, belongings=belongings))
         dags, home, url = folder / "dags", folder / "home", f"http://{HOST}:{ports.take()}"
         for made in (dags, home):
             made.mkdir()

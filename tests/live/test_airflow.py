@@ -19,6 +19,8 @@ from tests.live.conftest import say
 from tests.testing.airflow_story import answers, play, recorded_answers, recorded_facts
 from tests.testing.repositories import commit_files, new_repository
 
+pytestmark = pytest.mark.timeout(600)  # on a machine that has other work as well
+
 
 @pytest.fixture(scope="module")
 def airflow() -> Iterator[LiveAirflow]:

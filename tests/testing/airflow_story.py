@@ -23,7 +23,8 @@ from headgate.secrets import Secret
 
 RECORDING = Path(__file__).parents[1] / "samples" / "airflow" / "dag_parsing.jsonl"
 _RECORDED_FOLDER = "/opt/airflow/dags"
-_DEADLINE_S = 90.0
+_DEADLINE_S = 120.0
+_PAUSE_S = 0.2  # a real server takes a tenth of a second for a look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +150,7 @@ def _look_until(client: AirflowClient, step: Step, wanted: Facts, folder: Path) 
         seen = _facts(step, dags, errors, source or "", str(folder))
         if seen == wanted or time.monotonic() > deadline:
             return seen
-        time.sleep(0.1)
+        time.sleep(_PAUSE_S)
 
 
 def _facts(step: Step, dags: Sequence[ObservedDag], errors: Sequence[ImportProblem], source: str, folder: str) -> Facts:
