@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tests.live.build import cache_root
@@ -76,7 +76,11 @@ class Prometheus:
 
     def scrape(self, targets: Mapping[str, Mapping[str, str]]) -> None:
         """Let it scrape these addresses, each with its labels."""
-        found = [{"targets": [address], "labels": dict(labels)} for address, labels in targets.items()]
+        self.discover(targets.items())
+
+    def discover(self, targets: Iterable[tuple[str, Mapping[str, str]]]) -> None:
+        """The same for addresses that may be there more than once, as `__metrics_path__` tells them apart."""
+        found = [{"targets": [address], "labels": dict(labels)} for address, labels in targets]
         new = self._targets.with_suffix(".new")
         new.write_text(json.dumps(found), encoding="utf-8")
         new.replace(self._targets)

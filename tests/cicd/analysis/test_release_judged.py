@@ -94,7 +94,8 @@ def test_the_evidence_is_shown_on_the_merge_request_and_on_the_dashboard(
         ]
         image = re.search(r"!\[[^]]*\]\((/uploads/[^)]+)\)", note)
         assert image is not None
-        drawn = gitlab.client().http_get(f"/projects/{project.id}{image[1]}", raw=True).content
+        answer = gitlab.client().http_get(f"/projects/{project.id}{image[1]}", raw=True)
+    drawn = getattr(answer, "content", b"")
     assert ET.fromstring(drawn).tag.endswith("svg")
     assert "| `step 1` | `error-ratio` | FAIL | `" in note
     assert re.search(r"^harm +[▁▂▃▄▅▆▇]*█$", note, re.MULTILINE)
