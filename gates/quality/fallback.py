@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from gates.quality.engines.open import file_of
 from gates.quality.reference import INSTALL, WORKER, WorkerError, raised_text, run_worker
 from gates.quality.result_format import ResultFormat
 from gates.quality.worker import RESULT_VERSION
@@ -25,6 +26,12 @@ _URL_DRIVERS = {
     "mariadb": "mysql+pymysql",
 }
 """The drivers that Headgate installs, where the URL names none."""
+_DIALECTS = {
+    "bigquery": "sqlalchemy-bigquery",
+    "snowflake": "snowflake-sqlalchemy",
+    "trino": "trino[sqlalchemy]",
+}
+"""What Great Expectations needs besides, where Headgate's own engine does with the official client."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +61,9 @@ def run_fallback(
     """
     if not entries:
         return ()
+    lacking = _lacking(source.data)
+    if lacking:
+        return tuple(_not_judged(entry, lacking) for entry in entries)
     task = {
         "name": "suite",
         "source": _description(source),
@@ -161,11 +171,43 @@ def _wanted(result_format: ResultFormat) -> dict[str, Any]:
     }
 
 
+def _lacking(data: str) -> str:
+    """Why Great Expectations cannot open `data` at all, and what to do; "" where nothing is known against it."""
+    scheme = data.partition("://")[0].lower() if "://" in data else ""
+    if scheme == "spark":
+        return (
+            "this type is not planned, and Great Expectations does not judge it on tables of a Spark catalogue. Name the "
+            "files of the table by their path, or write it as unexpected_rows_expectation."
+        )
+    package = _DIALECTS.get(scheme.partition("+")[0])
+    if package is None or _has_dialect(scheme):
+        return ""
+    return (
+        f"this type is not planned, and Great Expectations reads {scheme}:// through SQLAlchemy only, for which a package "
+        f"is missing. Install it: pip install '{package}'; or write it as unexpected_rows_expectation."
+    )
+
+
+def _has_dialect(scheme: str) -> bool:
+    import sqlalchemy.exc
+    from sqlalchemy.dialects import registry
+
+    try:
+        registry.load(scheme.replace("+", "."))
+    except (sqlalchemy.exc.NoSuchModuleError, ImportError):
+        return False
+    return True
+
+
 def _description(source: Source) -> dict[str, Any]:
     head, colon, rest = source.data.partition("://")
-    if not colon or head.lower() in {"file", "duckdb"}:
+    scheme = head.lower()
+    if not colon or scheme in {"file", "duckdb"}:
         return {"kind": "files", "data": source.data, "table": source.table}
-    url = f"{_URL_DRIVERS.get(head.lower(), head)}://{rest}"
+    # SQLite makes a file that is not there: a path is to be taken here as its engine takes it.
+    if scheme == "sqlite":
+        rest = f"/{file_of(source.data).absolute()}"
+    url = f"{_URL_DRIVERS.get(scheme, head)}://{rest}"
     return {"kind": "database", "url": _with_password(url), "table": source.table}
 
 

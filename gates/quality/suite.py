@@ -11,6 +11,10 @@ from gates.quality.suite_text import read_text, refuse
 from gates.verdict import Severity
 
 MAX_SUITE_BYTES = 16 * 1024 * 1024
+OLD_FORM = (
+    "Write it in the form of Great Expectations 1.x: `name` for expectation_suite_name, `type` for expectation_type, "
+    "`suite_parameters` for evaluation_parameters."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +69,7 @@ def parse_suite(data: bytes, path: str) -> Suite:
 
 def _suite(document: Mapping[str, Any], lines: list[int], path: str) -> Suite:
     if "expectation_suite_name" in document:
-        refuse(
-            "this is a suite of Great Expectations 0.x (it has expectation_suite_name)",
-            f"{path}:1",
-            "Save it again with Great Expectations 1.x: name, and type instead of expectation_type.",
-        )
+        refuse("this is a suite of Great Expectations 0.x (it has expectation_suite_name)", f"{path}:1", OLD_FORM)
     entries = document.get("expectations")
     if not isinstance(entries, list):
         refuse("the suite has no list `expectations`", f"{path}:1", "Name a Great Expectations 1.x suite.")
@@ -102,6 +102,10 @@ def _expectations(entries: list[Any], lines: list[int], path: str) -> Iterator[E
         if not isinstance(entry, dict):
             refuse(f"expectation {index + 1} is not a JSON object", where, "Correct the suite.")
         kind, kwargs = entry.get("type"), entry.get("kwargs", {})
+        if "expectation_type" in entry and "type" not in entry:
+            refuse(
+                f"expectation {index + 1} is one of Great Expectations 0.x (it has expectation_type)", where, OLD_FORM
+            )
         if not isinstance(kind, str) or not kind:
             refuse(f"expectation {index + 1} has no type", where, "Give it a type such as expect_column_to_exist.")
         if not isinstance(kwargs, dict):

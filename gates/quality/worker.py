@@ -86,12 +86,17 @@ def _validate(batch: Any, frame: Any, task: Mapping[str, Any]) -> list[dict[str,
     if task.get("separately"):
         groups = [[expectation] for group in groups for expectation in group]
     for group in groups:
-        answer = batch.validate(
-            _suite(task["name"], group),
-            result_format=task.get("result_format", _RESULT_FORMAT),
-            expectation_parameters=task["suite_parameters"],
-        )
-        for result in answer.to_json_dict()["results"]:
+        try:
+            answer = batch.validate(
+                _suite(task["name"], group),
+                result_format=task.get("result_format", _RESULT_FORMAT),
+                expectation_parameters=task["suite_parameters"],
+            ).to_json_dict()
+        except Exception as error:  # noqa: BLE001 - a parameter that means nothing must not take the others with it
+            text = f"{type(error).__name__}: {error}"
+            results += [_raised(expectation.meta["headgate_index"], text) for expectation in group]
+            continue
+        for result in answer["results"]:
             config = result["expectation_config"]
             result["index"] = config["meta"].pop("headgate_index")
             config["kwargs"].pop("batch_id", None)

@@ -31,6 +31,8 @@ ENTRIES: list[dict[str, Any]] = [
     {"type": "expect_column_max_to_be_between", "kwargs": {"column": "nope", "max_value": 1}},
     {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n"}},
     {"type": "expect_column_values_to_match_regex", "kwargs": {"column": "a b", "regex": "(?!p)"}, "severity": "info"},
+    {"type": "expect_column_max_to_be_between", "kwargs": {"column": "n", "max_value": {"$PARAMETER": "low + 2"}}},
+    {"type": "expect_column_max_to_be_between", "kwargs": {"column": "n", "max_value": {"$PARAMETER": "nobody + 2"}}},
 ]
 
 
@@ -102,6 +104,30 @@ def test_parameters_of_the_suite_are_known(where: str, request: pytest.FixtureRe
     result = request.getfixturevalue(where)[2]
     assert raised(result) == ""
     assert (result["result"]["unexpected_count"], result["result"]["partial_unexpected_list"]) == (1, [1])
+
+
+@pytest.mark.parametrize("where", ["on_files", "on_sqlite"])
+def test_an_expression_of_parameters_is_computed_and_one_that_means_nothing_takes_no_other_with_it(
+    where: str, request: pytest.FixtureRequest
+) -> None:
+    computed, meaningless = request.getfixturevalue(where)[7:9]
+    assert (raised(computed), computed["success"], computed["result"]["observed_value"]) == ("", True, 4)
+    assert "SuiteParameterError" in raised(meaningless)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("bigquery://project/shop", "pip install 'sqlalchemy-bigquery'"),
+        ("snowflake://user@account/shop", "pip install 'snowflake-sqlalchemy'"),
+        ("spark://local", "Name the files of the table by their path"),
+    ],
+)
+def test_where_great_expectations_cannot_go_that_is_said_with_a_way_out(data: str, said: str) -> None:
+    """Nothing is started for it: the modules that it would need are not installed with Headgate."""
+    (result,) = run(ENTRIES[:1], Source(data=data, table="t"), timeout_s=0.001)
+    assert said in raised(result)
+    assert "unexpected_rows_expectation" in raised(result)
 
 
 def test_a_database_is_asked_in_sql(on_sqlite: tuple[dict[str, Any], ...]) -> None:
