@@ -1,8 +1,9 @@
 """A stand-in for Cloud Storage: the part of the JSON API that delivering DAGs needs, with real preconditions.
 
-Buckets; objects: list with pages, prefix and delimiter, upload (media and multipart), get, download, delete. Every
-`if…Match` parameter is enforced on every operation, which several emulators do not do. Resumable uploads, versions,
-copies and ACLs are not there and are answered with 501. Clients find it through STORAGE_EMULATOR_HOST.
+Buckets; objects: list with pages, prefix and delimiter, upload (media and multipart), get, download, delete, patch
+(custom metadata only). Every `if…Match` parameter is enforced on every operation, which several emulators do not do.
+Resumable uploads, versions, copies and ACLs are not there and are answered with 501. Clients find it through
+STORAGE_EMULATOR_HOST.
 """
 
 from __future__ import annotations
@@ -87,6 +88,9 @@ class GcsSandbox(ObjectSandbox):
             return _listed(found, call.params, stale=stale)
         if call.operation == "upload":
             return _uploaded(found, call)
+        if call.operation == "patch":
+            changes = _json(call.body).get("metadata") or {}
+            return _json_answer(found.patch(call.name, changes, call.params).resource(found.name))
         if call.operation == "delete":
             found.delete(call.name, call.params)
             return Answer(status=204)
@@ -109,7 +113,7 @@ def _parse(received: Received) -> Call:
     elif match and not name:
         operation = {"GET": "list", "POST": "upload" if kind == "upload/" else operation}.get(method, operation)
     elif match:
-        operation = {"GET": "get", "DELETE": "delete"}.get(method, operation)
+        operation = {"GET": "get", "DELETE": "delete", "PATCH": "patch"}.get(method, operation)
     return Call(
         operation=operation,
         kind=kind,
@@ -160,7 +164,8 @@ def _uploaded(bucket: GcsBucket, call: Call) -> Answer:
     digest = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
     if fields.get("md5Hash", digest) != digest:
         raise GcsError(400, "invalid", "Provided MD5 hash doesn't match the calculated one.")
-    return _json_answer(bucket.put(name, data, content_type, call.params).resource(bucket.name))
+    item = bucket.put(name, data, content_type, call.params, fields.get("metadata"))
+    return _json_answer(item.resource(bucket.name))
 
 
 def _split(body: bytes, content_type: str) -> tuple[dict[str, Any], bytes, str]:

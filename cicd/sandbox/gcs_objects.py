@@ -7,7 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module, util
 from pathlib import Path
@@ -44,6 +44,7 @@ class GcsObject:
     created: str
     md5: str
     crc32c: str | None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def resource(self, bucket: str) -> dict[str, Any]:
         """The object resource of the JSON API."""
@@ -62,6 +63,7 @@ class GcsObject:
             "etag": base64.b64encode(f"{self.generation}/{self.metageneration}".encode()).decode(),
             "timeCreated": self.created,
             "updated": self.created,
+            "metadata": dict(self.metadata) or None,
         }
         return {key: value for key, value in fields.items() if value is not None}
 
@@ -101,7 +103,14 @@ class GcsBucket:
             _check(found, params, reading=True)
             return found
 
-    def put(self, name: str, data: bytes, content_type: str, params: Mapping[str, str]) -> GcsObject:
+    def put(
+        self,
+        name: str,
+        data: bytes,
+        content_type: str,
+        params: Mapping[str, str],
+        metadata: Mapping[str, str] | None = None,
+    ) -> GcsObject:
         if not name or len(name.encode()) > 1024 or "\n" in name or "\r" in name:
             raise GcsError(400, "invalid", f"The object name {name[:50]!r} is not valid.")
         with self._mutex:
@@ -117,6 +126,7 @@ class GcsBucket:
                 content_type=content_type,
                 created=format_timestamp(now),
                 **_hashes(data),
+                metadata=metadata or {},
             )
             self._set(name, fresh)
             return fresh
@@ -144,7 +154,8 @@ class GcsBucket:
             return
         data.write_bytes(fresh.data)
         facts = {"name": fresh.name, "generation": fresh.generation, "metageneration": fresh.metageneration}
-        fields.write_text(json.dumps({**facts, "content_type": fresh.content_type, "created": fresh.created}))
+        more = {"metadata": dict(fresh.metadata)}
+        fields.write_text(json.dumps({**facts, "content_type": fresh.content_type, "created": fresh.created, **more}))
 
     def _load(self, folder: Path) -> None:
         for path in sorted(folder.glob("*.json")):
@@ -155,11 +166,19 @@ class GcsBucket:
             self._objects[found.name] = found
             self._last_generation = max(self._last_generation, found.generation)
 
-    def touch_metadata(self, name: str) -> None:
-        """Raise the metageneration, as a metadata change by somebody else does."""
+    def patch(self, name: str, changes: Mapping[str, str | None], params: Mapping[str, str]) -> GcsObject:
+        """Change the custom metadata, None removes a key; the generation stays."""
         with self._mutex:
             found = self.get(name, {})
-            self._set(name, replace(found, metageneration=found.metageneration + 1))
+            _check(found, params, reading=False)
+            kept = {key: value for key, value in {**found.metadata, **changes}.items() if value is not None}
+            fresh = replace(found, metageneration=found.metageneration + 1, metadata=kept)
+            self._set(name, fresh)
+            return fresh
+
+    def touch_metadata(self, name: str) -> None:
+        """Raise the metageneration, as a metadata change by somebody else does."""
+        self.patch(name, {}, {})
 
 
 def _hashes(data: bytes) -> dict[str, Any]:

@@ -147,3 +147,17 @@ def test_uploads_as_rclone_and_gcloud_write_them(
         )
         assert answer.json()["size"] == str(len(data))
         assert http.get("/storage/v1/b/bucket/o/dags%2Fa.py?alt=media").content == data
+
+
+def test_custom_metadata_changes_without_a_new_generation(sandbox: GcsSandbox, bucket: Any) -> None:
+    blob = bucket.blob("a")
+    blob.metadata = {"mtime": "1", "other": "x"}
+    blob.upload_from_string(b"1")
+    generation, metageneration = blob.generation, blob.metageneration
+    blob.metadata = {"mtime": "2", "other": None}
+    blob.patch(if_metageneration_match=metageneration)
+    found = bucket.get_blob("a")
+    assert (found.metadata, found.generation, found.metageneration) == ({"mtime": "2"}, generation, metageneration + 1)
+    blob.metadata = {"mtime": "3"}
+    with pytest.raises(PreconditionFailed):
+        blob.patch(if_metageneration_match=metageneration)
