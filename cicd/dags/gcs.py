@@ -2,7 +2,8 @@
 
 A thin client of our own, because it is the fastest with full semantics: generation preconditions on every write and
 delete, hashes and generations from the listing, keyless credentials through google-auth. As with Google's clients,
-STORAGE_EMULATOR_HOST names another server, which is then used without credentials.
+STORAGE_EMULATOR_HOST names another server, which is then used without credentials. As with gcloud,
+CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE names another (private) endpoint of the real one, which is given credentials.
 
 https://cloud.google.com/storage/docs/json_api/v1/objects and .../request-preconditions
 """
@@ -69,7 +70,7 @@ class GcsStore:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
-        base = (emulator if "://" in emulator else f"http://{emulator}") if emulator else PUBLIC_URL
+        base = (emulator if "://" in emulator else f"http://{emulator}") if emulator else _public_url()
         self._bucket = bucket
         self._where = f"gs://{bucket}"
         self._credentials = credentials or default_credentials(anonymous=bool(emulator))
@@ -159,15 +160,16 @@ class GcsStore:
         fixed = {"Content-Type": content_type} if content_type else {}
         for attempt in range(1, _ATTEMPTS + 1):
             last = attempt == _ATTEMPTS
+            proof = self._credentials.headers()
             try:
-                answer = self._wire.request(method, target, headers={**fixed, **self._credentials.headers()}, body=body)
+                answer = self._wire.request(method, target, headers={**fixed, **proof}, body=body)
             except WireError as error:
                 if last:
                     raise mapped_transport(error, self._where, self._wire.url) from error
                 self._pause(attempt, {})
                 continue
             if answer.status == 401 and attempt == 1:
-                self._credentials.renew()
+                self._credentials.renew(proof)
                 continue
             if answer.status in RETRIED and not last:
                 self._pause(attempt, answer.headers)
@@ -210,3 +212,9 @@ def _stored(item: _Resource) -> StoredObject:
         generation=item.generation,
         updated=item.updated,
     )
+
+
+def _public_url() -> str:
+    """Google's endpoint, or the one that gcloud's users put in its place, with or without the API's path."""
+    other = os.environ.get("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", "").rstrip("/")
+    return other.removesuffix("/storage/v1") or PUBLIC_URL

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from headgate.errors import AuthenticationError, ConfigError
@@ -19,8 +22,8 @@ class Credentials(Protocol):
         """Request headers that prove it; empty for nobody. Raises `AuthenticationError`."""
         ...
 
-    def renew(self) -> None:
-        """The server refused the headers: get new ones for the next request."""
+    def renew(self, refused: Mapping[str, str]) -> None:
+        """The server refused these headers: get others for the next request, unless that has been done since."""
         ...
 
 
@@ -30,7 +33,7 @@ class Anonymous:
     def headers(self) -> dict[str, str]:
         return {}
 
-    def renew(self) -> None:
+    def renew(self, refused: Mapping[str, str]) -> None:  # noqa: ARG002 - the port
         return
 
 
@@ -43,7 +46,7 @@ class BearerToken:
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._token.reveal()}"}
 
-    def renew(self) -> None:
+    def renew(self, refused: Mapping[str, str]) -> None:  # noqa: ARG002 - the port
         return
 
 
@@ -70,9 +73,11 @@ class ApplicationDefault:
             project = getattr(self._found, "quota_project_id", None)
             return proof | ({"x-goog-user-project": project} if project else {})
 
-    def renew(self) -> None:
+    def renew(self, refused: Mapping[str, str]) -> None:
         with self._mutex:
-            self._refresh()
+            # Of several requests that were refused at once the first renews for all.
+            if self._found is None or refused.get("Authorization") == f"Bearer {self._found.token}":
+                self._refresh()
 
     def _refresh(self) -> None:
         try:
@@ -93,20 +98,36 @@ class ApplicationDefault:
                 next_step="Set up workload identity or GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`.",
             ) from error
 
-
     def _find(self) -> Any:
         import google.auth
         import google.auth.impersonated_credentials
 
         if self._impersonate is None:
-            return google.auth.default(scopes=[self._scope], quota_project_id=self._quota_project)[0]
-        source, _ = google.auth.default(scopes=[_CLOUD_SCOPE])
+            return _default(self._scope, quota_project_id=self._quota_project)
+        endpoint = os.environ.get("CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS", "").rstrip("/")
+        path = f"/v1/projects/-/serviceAccounts/{self._impersonate}:generateAccessToken"
         return google.auth.impersonated_credentials.Credentials(
-            source_credentials=source,
+            iam_endpoint_override=f"{endpoint}{path}" if endpoint else None,
+            source_credentials=_default(_CLOUD_SCOPE),
             target_principal=self._impersonate,
             target_scopes=[self._scope],
             quota_project_id=self._quota_project,
         )
+
+
+def _default(scope: str, **more: str | None) -> Any:
+    """The application default credentials for a scope.
+
+    The scope is given afterwards: with one, google-auth asks Resource Manager for the project's name of a federated
+    identity, which nobody needs here, and fails where that service cannot be reached.
+    """
+    import google.auth
+    import google.auth.credentials
+
+    # It would warn on stderr that it found no project.
+    logging.getLogger("google.auth._default").setLevel(logging.ERROR)
+    found, _ = google.auth.default(**more)
+    return google.auth.credentials.with_scopes_if_required(found, [scope])
 
 
 def default_credentials(

@@ -110,12 +110,14 @@ class Google(_Checked):
 
     def __init__(self, credentials: ApplicationDefault | None = None) -> None:
         self._found = credentials or ApplicationDefault(scope=_GOOGLE_SCOPE)
+        self._last: dict[str, str] = {}
 
     def headers(self, http: HttpClient, version: Version) -> dict[str, str | Secret]:  # noqa: ARG002 - the port
-        return dict(self._found.headers())
+        self._last = self._found.headers()
+        return dict(self._last)
 
     def renew(self) -> bool:
-        self._found.renew()
+        self._found.renew(self._last)
         return True
 
 
