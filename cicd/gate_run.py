@@ -82,7 +82,6 @@ def _unit(gates: GatesConfig, root: Path, clock: Clock, runner: SuiteRunner | No
 def _quality(gates: GatesConfig, root: Path, clock: Clock, runner: SuiteRunner | None) -> Verdict:
     import os
 
-    from cicd.config.load import FILE_NAME
     from cicd.gate_context import base_revision, fetch_changed
     from gates.quality.engine_runner import ChosenRunner, EngineRunner
     from gates.quality.gate import QualityCheck, run_quality
@@ -101,12 +100,12 @@ def _quality(gates: GatesConfig, root: Path, clock: Clock, runner: SuiteRunner |
             allow_empty=check.allow_empty,
             table=check.table,
             engine=check.engine,
-            # A check whose settings change is a changed check.
-            paths=(*check.paths, FILE_NAME) if check.paths else (),
+            paths=_paths(check, root),
             memory_limit_mb=check.memory_limit_mb,
             max_bytes=check.max_bytes,
             sample=check.sample,
             sample_passes=check.sample_passes,
+            quarantine=check.quarantine,
         )
         for check in gates.quality
     ]
@@ -114,6 +113,27 @@ def _quality(gates: GatesConfig, root: Path, clock: Clock, runner: SuiteRunner |
     changed = fetch_changed(root, os.environ) if any(check.paths for check in checks) else None
     base = base_revision(os.environ)
     return run_quality(checks, root=root, runner=chosen, clock=clock, changed=changed, base=base)
+
+
+def _paths(check: QualityGateConfig, root: Path) -> tuple[str, ...]:
+    """What the data of a check is made from; () where that is not known for sure, so that the check is run."""
+    import glob
+
+    from cicd.config.load import FILE_NAME
+    from gates.quality.dbt import made_from, parse_manifest
+
+    made: tuple[str, ...] = ()
+    if check.dbt is not None:
+        place = root / check.dbt_manifest
+        if not place.is_file():
+            return ()
+        found = made_from(parse_manifest(place.read_bytes(), check.dbt_manifest), check.dbt)
+        if not found:
+            return ()
+        project = Path(check.dbt_manifest).parent.parent.as_posix()
+        made = tuple(glob.escape(file if project == "." else f"{project}/{file}") for file in found)
+    # A check whose settings change is a changed check.
+    return (*check.paths, *made, FILE_NAME) if check.paths or made else ()
 
 
 def _comparison(check: QualityGateConfig) -> BaseComparison | None:

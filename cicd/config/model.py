@@ -50,6 +50,10 @@ class QualityGateConfig(Section):
     """Table to check, where `data` is a database (`schema.table`)."""
     paths: tuple[str, ...] = ()
     """Globs of what this data is made from; a merge request that changes none of them, nor the suite, skips the check."""
+    dbt: str | None = None
+    """dbt model (name or unique id) that makes this data: its files and those of all it depends on count as `paths`."""
+    dbt_manifest: str = "target/manifest.json"
+    """Manifest that dbt has written of this commit, in the folder `target` of the dbt project."""
     engine: Literal["headgate", "great_expectations"] = "headgate"
     """Who judges: `headgate` plans the whole suite as few queries, `great_expectations` is Great Expectations on pandas."""
     build: tuple[str, ...] = ()
@@ -68,6 +72,8 @@ class QualityGateConfig(Section):
     """Share of the rows that the suite looks at; files and PostgreSQL. What fails there fails, what passes is undecided."""
     sample_passes: bool = False
     """Whether a sample in which everything holds passes."""
+    quarantine: str = ""
+    """Folder for a Parquet file of the rows that failed, an artifact of the job; columns not in `key` or `reveal` are masked."""
     timeout_s: float = Field(default=600.0, gt=0)
     """After this the check is ended and is ERROR."""
     compare: Literal["base"] | None = None
@@ -109,6 +115,8 @@ class QualityGateConfig(Section):
             raise ValueError("sample needs engine: headgate; Great Expectations reads all rows")
         if self.sample_passes and self.sample is None:
             raise ValueError("sample_passes is about a sample: set sample")
+        if self.quarantine and (self.suite is None or self.engine == "great_expectations"):
+            raise ValueError("quarantine needs a suite and engine: headgate")
         alone = sorted(_COMPARING & self.model_fields_set) if self.compare is None else []
         if alone:
             raise ValueError(f"{', '.join(alone)}: only with compare: base")
@@ -309,6 +317,12 @@ class ObservabilityConfig(Section):
     """IANA zone in which days and weeks of reports are counted."""
     repositories: dict[str, str] = {}
     """Where the commits of services are, by service or pattern: a URL or a folder. For `headgate dora ranges`."""
+    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+    """First day of the weeks of reports."""
+    teams: dict[str, tuple[str, ...]] = {}
+    """The services of each team, by name or pattern such as `checkout-*`; empty: as the deployments say."""
+    paths: dict[str, tuple[str, ...]] = {}
+    """Path patterns of services that share a repository: commits that touch none of them are not the service's."""
 
 
 class Config(Section):

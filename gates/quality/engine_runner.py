@@ -15,7 +15,7 @@ from gates.quality.keys import KeyedBatch
 from gates.quality.metrics import Count
 from gates.quality.result_format import ResultFormat
 from gates.quality.runner import SuiteJob, SuiteResult, SuiteRunner
-from gates.quality.session import Job, run_suites
+from gates.quality.session import Job, SuiteFindings, run_suites
 from gates.quality.sources import AttendedBatch, Deadline, fallback_on
 from headgate.errors import HeadgateError
 
@@ -85,7 +85,10 @@ class EngineRunner(SuiteRunner):
             to_suite_result(job.name, entry, engine=inner.name, keys=keys, key=first.key)
             for job, entry in zip(jobs, found, strict=True)
         ]
-        return [self._with_file_rows(result, first.files, limits) for result in results]
+        return [
+            replace(self._with_file_rows(result, job.files, limits), remark=_set_aside(job, entry, limits))
+            for job, entry, result in zip(jobs, found, results, strict=True)
+        ]
 
     def _with_file_rows(self, result: SuiteResult, files: Sequence[Path], limits: Limits) -> SuiteResult:
         """The rows of each file where they are needed: to say in which of several files a failing row is."""
@@ -107,6 +110,24 @@ class EngineRunner(SuiteRunner):
         finally:
             batch.close()
         return value if isinstance(value, int) else 0
+
+
+def _set_aside(job: SuiteJob, found: SuiteFindings, limits: Limits) -> str:
+    """What became of the failing rows; that they cannot be set aside changes nothing about the verdict."""
+    if job.quarantine is None:
+        return ""
+    from gates.quality.quarantine import quarantine
+
+    named = replace(found, suite=replace(found.suite, name=job.name))
+    data = job.files or job.data
+    try:
+        (entry,) = quarantine(
+            [named], data, job.quarantine, table=job.table, reveal=(*job.key, *job.reveal), limits=limits
+        )
+    except HeadgateError as error:
+        return f"the failing rows are not set aside: {error.what}"
+    left = f", without those of {len(entry.left_out)} expectations" if entry.left_out else ""
+    return f"{entry.rows} failing rows set aside as {entry.path.name}{left}" if entry.path else ""
 
 
 def _source(job: SuiteJob) -> str:

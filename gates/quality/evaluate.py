@@ -72,6 +72,8 @@ def evaluate_suite(batch: Batch, result: SuiteResult, *, source: str = "") -> Ve
         message += ", none of them critical"
     if batch.sampling is not None:
         message += f" (on a sample of {batch.sampling.shown} of the rows)"
+    if result.remark:
+        message += f"; {result.remark}"
     return replace(node, message=message, location=suite_file, duration_s=result.duration_s)
 
 

@@ -32,7 +32,7 @@ class QualityCheck:
     that identify a row in reports, where they are shown as they are; `reveal` those whose failing values may be shown.
     `timeout_s` counts for the build and for the suite, each. `paths` are globs of what the data is made from. `engine`
     chooses the runner; limits are in mebibytes and bytes. `sample` is the share of the rows that the suite looks at, and
-    `sample_passes` whether that may pass. `compare`: what `build` makes is compared with what it makes
+    `sample_passes` whether that may pass. `quarantine` is a folder for failing rows. `compare`: what `build` makes is compared with what it makes
     at the base of the change; a check without a `suite` is only compared.
     """
 
@@ -52,6 +52,7 @@ class QualityCheck:
     max_bytes: int | None = None
     sample: float | None = None
     sample_passes: bool = False
+    quarantine: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +249,8 @@ def _job(item: _Ready, root: Path) -> SuiteJob:
         memory_limit_mb=item.check.memory_limit_mb,
         max_bytes=item.check.max_bytes,
         sample=item.check.sample,
+        quarantine=root / item.check.quarantine if item.check.quarantine else None,
+        reveal=item.check.reveal,
     )
 
 

@@ -16,7 +16,8 @@ class SuiteJob:
 
     `data` is the same in other words: a path, a glob, or the URL of a database with its `table`, then without `files`.
     Limits in mebibytes and bytes; None: the engine's own. `sample`: the share of the rows to look at, None: all.
-    `engine` is who should judge, for runners that choose.
+    `engine` is who should judge, for runners that choose. Failing rows are set aside in the folder `quarantine`, the
+    columns in `reveal` as they are and the others masked.
     """
 
     name: str
@@ -29,6 +30,8 @@ class SuiteJob:
     memory_limit_mb: int | None = None
     max_bytes: int | None = None
     sample: float | None = None
+    quarantine: Path | None = None
+    reveal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,8 @@ class SuiteResult:
     """What one job found. `error` says why nothing could be run (unreadable data, no answer); "" otherwise.
 
     `row_count` is the size of the batch, `file_rows` the rows of each file in the order of the job. `engine` is who
-    found it, shown as the source of measurements; "" leaves that to the runner's name.
+    found it, shown as the source of measurements; "" leaves that to the runner's name. `remark` is what else there is to
+    say, such as where failing rows were set aside.
     """
 
     name: str
@@ -76,6 +80,7 @@ class SuiteResult:
     file_rows: tuple[int, ...] = ()
     results: tuple[ExpectationResult, ...] = ()
     duration_s: float | None = None
+    remark: str = ""
 
 
 class SuiteRunner(Protocol):

@@ -279,6 +279,34 @@ def test_a_merge_request_runs_the_checks_that_it_concerns(
     assert verdict.children[0].children[0].outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("changed", "manifest", "outcome"),
+    [
+        ("warehouse/models/orders.sql", True, Outcome.PASS),
+        ("warehouse/models/[x].sql", True, Outcome.PASS),
+        ("warehouse/dbt_project.yml", True, Outcome.PASS),
+        ("warehouse/models/other.sql", True, Outcome.SKIPPED),
+        ("warehouse/models/other.sql", False, Outcome.PASS),
+    ],
+)
+def test_a_dbt_model_names_what_the_data_is_made_from(
+    root: Path, monkeypatch: pytest.MonkeyPatch, changed: str, manifest: bool, outcome: Outcome
+) -> None:
+    gates = {"quality": [QUALITY | {"dbt": "orders", "dbt_manifest": "warehouse/target/manifest.json"}]}
+    configure(root, gates)
+    orders = {"name": "orders", "original_file_path": "models/orders.sql", "depends_on": {"nodes": ["model.s.x"]}}
+    nodes = {"model.s.orders": orders, "model.s.x": {"name": "x", "original_file_path": "models/[x].sql"}}
+    git = new_repository(root)
+    base = commit_files(git, {"README.md": "x"}, "base")
+    commit_files(git, {changed: "select 1"}, "change")
+    if manifest:
+        (root / "warehouse" / "target").mkdir(parents=True)
+        (root / "warehouse" / "target" / "manifest.json").write_text(json.dumps({"nodes": nodes, "macros": {}}))
+    monkeypatch.setenv("CI_MERGE_REQUEST_DIFF_BASE_SHA", base)
+    verdict = run_gates(config(gates), root, [], clock=SystemClock())
+    assert verdict.children[0].children[0].outcome is outcome
+
+
 @pytest.mark.parametrize("base", ["", "f" * 40, "main"])
 def test_a_change_that_is_not_known_concerns_everything(root: Path, base: str) -> None:
     """No merge request, a commit that a shallow clone does not hold, something that is no commit."""

@@ -14,12 +14,16 @@ import pytest
 from gates.quality.engine_runner import ChosenRunner, EngineRunner, open_job
 from gates.quality.engines.open import Limits
 from gates.quality.engines.port import Batch
+from gates.quality.gate import QualityCheck, run_quality
 from gates.quality.metrics import Metric, Values
 from gates.quality.runner import Example, ExpectationResult, SuiteJob, SuiteResult
 from gates.quality.suite import Suite, parse_suite
+from gates.verdict import Outcome
+from headgate.clock import SystemClock
 from headgate.errors import UnreachableError
 from tests.testing.quality_batch import CannedBatch
 from tests.testing.suites import CannedRunner
+from tests.testing.tables import write_rows
 
 POSITIVE = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "amount", "min_value": 0}}
 UNIQUE = {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "id"}}
@@ -158,3 +162,27 @@ def test_each_job_goes_to_the_runner_that_it_names() -> None:
     results = runner.run(jobs, timeout_s=1.0)
     assert {name: result.engine for name, result in results.items()} == {"a": "canned", "b": "gx", "c": "canned"}
     assert [entry.name for entry in one.asked] == ["a", "c"]
+
+
+def test_failing_rows_are_set_aside(tmp_path: Path) -> None:
+    """Beside the verdict, which says so; that they cannot be written changes nothing about it."""
+    write_rows(tmp_path / "o.csv", {"id": "INTEGER", "v": "INTEGER"}, [[1, 5], [2, -1], [3, None]])
+    entries = [
+        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "v", "min_value": 0}},
+        {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "v", "min_value": 100}},
+    ]
+    (tmp_path / "s.json").write_text(json.dumps({"name": "s", "expectations": entries}))
+    (tmp_path / "file").write_text("")
+    messages = {}
+    for folder in ("bad", "file"):
+        check = QualityCheck(name="orders", suite="s.json", data="o.csv", key=("id",), quarantine=folder)
+        verdict = run_quality([check], root=tmp_path, runner=EngineRunner(), clock=SystemClock()).children[0]
+        assert verdict.outcome is Outcome.FAIL
+        messages[folder] = verdict.message
+    assert messages == {
+        "bad": "2 of 3 checks did not pass; 1 failing rows set aside as orders.parquet, without those of 1 expectations",
+        "file": "2 of 3 checks did not pass; the failing rows are not set aside: the failing rows cannot be written: "
+        "File exists",
+    }
+    with duckdb.connect() as connection:
+        assert connection.sql(f"SELECT id, v FROM '{tmp_path}/bad/orders.parquet'").fetchall() == [(2, "-*")]
