@@ -210,9 +210,19 @@ _BODIES: Mapping[str, dict[str, Any]] = {
         event=_object(
             ("event_type", "occurred_at", "data"),
             id=_TEXT,
-            event_type={"enum": ["incident.triggered", "incident.acknowledged", "incident.resolved", "pagey.ping"]},
+            event_type={
+                "anyOf": [
+                    {"enum": ["incident.triggered", "incident.acknowledged", "incident.resolved"]},
+                    {"type": "string"},
+                ]
+            },
             occurred_at=_TIME,
-            data=_object(("id", "type", "created_at"), id=_TEXT, type={"const": "incident"}, created_at=_TIME),
+            data={
+                "anyOf": [
+                    _object(("id", "type", "created_at"), id=_TEXT, type={"const": "incident"}, created_at=_TIME),
+                    {"type": "object"},
+                ]
+            },
         ),
     ),
     "cdevents": {
