@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from cicd.config.airflow import AirflowConfig
 from cicd.config.dags import DagTargetConfig
 from cicd.config.model import Config, GitOpsConfig
 from cicd.doctor.checks import Step
@@ -59,15 +60,37 @@ def target_steps(target: DagTargetConfig, timeout_s: float) -> Iterator[Step]:
     """The DAG folder can be listed with the credentials at hand. Writing is not tried: a bucket has no dry run."""
 
     def listed() -> str:
-        from cicd.dags.target import open_target
+        from cicd.dags.target import Identity, open_target
 
-        opened = open_target(target.bucket, timeout_s=min(timeout_s, target.timeout_s))
+        identity = Identity(impersonate=target.impersonate, quota_project=target.quota_project, profile=target.profile)
+        opened = open_target(target.bucket, timeout_s=min(timeout_s, target.timeout_s), identity=identity)
         try:
             return f"{target.bucket} can be listed, {len(opened.objects())} objects"
         finally:
             getattr(opened.store, "close", int)()
 
     yield Step(name="list", ask=listed)
+
+
+def airflow_steps(config: AirflowConfig, clock: Clock, timeout_s: float) -> Iterator[Step]:
+    """Airflow lets DAGs and import errors be read with the credentials at hand. No DAG's source is asked for."""
+
+    def read() -> str:
+        from cicd.dags.airflow.access import choose_access
+        from cicd.dags.airflow.client import AirflowClient
+        from cicd.dags.airflow.protocol import Folder
+
+        access = choose_access(config.auth, config.url)
+        bound = min(timeout_s, config.timeout_s)
+        client = AirflowClient(config.url, access, folder=Folder(bundle=config.bundle), timeout_s=bound, clock=clock)
+        try:
+            dags, problems = client.look()
+            status = client.processor()[0] or "of unknown health"
+            return f"{len(dags)} DAGs, {len(problems)} import errors; the DAG processor is {status}"
+        finally:
+            client.close()
+
+    yield Step(name="read", ask=read)
 
 
 def gitops_steps(config: GitOpsConfig, timeout_s: float) -> Iterator[Step]:

@@ -25,7 +25,7 @@ def plan_connections(config: Config, root: Path, *, clock: Clock, timeout_s: flo
             open=partial(local.store_steps, config.observability.store, root, clock, timeout_s),
         ),
         _gitlab(config, timeout_s),
-        *_targets(config.dags, timeout_s),
+        *_targets(config.dags, clock, timeout_s),
         *_deploy(config, root, clock, timeout_s),
     )
 
@@ -36,12 +36,15 @@ def _gitlab(config: Config, timeout_s: float) -> Connection:
     return Connection(name="gitlab", open=partial(servers.gitlab_steps, config.forge, timeout_s))
 
 
-def _targets(dags: DagsConfig | None, timeout_s: float) -> Iterator[Connection]:
+def _targets(dags: DagsConfig | None, clock: Clock, timeout_s: float) -> Iterator[Connection]:
     if dags is None:
         yield _absent("dag targets", "dags.targets", "no DAGs are delivered")
         return
     for name, target in dags.targets.items():
         yield Connection(name=f"dags {name}", open=partial(local.target_steps, target, timeout_s))
+        if target.airflow is not None:
+            steps = partial(local.airflow_steps, target.airflow, clock, timeout_s)
+            yield Connection(name=f"airflow {name}", open=steps)
 
 
 def _deploy(config: Config, root: Path, clock: Clock, timeout_s: float) -> Iterator[Connection]:
