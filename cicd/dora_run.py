@@ -14,7 +14,7 @@ import click
 
 from headgate.errors import ConfigError
 from observability.blends import Blend, by_environment, by_team
-from observability.dora import DoraReport, Period
+from observability.dora import DoraReport, Period, ServiceReport
 from observability.environments import is_production
 from observability.failures import Policy, Signal
 from observability.reporting import report_of
@@ -23,6 +23,7 @@ from observability.series import Bucket, series
 if TYPE_CHECKING:
     from observability.store import EventStore
 
+_MOST_PARTS = 5000
 _SPAN = re.compile(r"(?P<count>[0-9]+)\s*(?P<unit>m|min|h|d|w)")
 _UNITS = {"m": timedelta(minutes=1), "min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
@@ -114,9 +115,17 @@ def _lists(value: object, where: str) -> Mapping[str, Sequence[str]] | None:
     )
 
 
-def evaluate(store: EventStore, wish: Wish, period: Period | None = None) -> DoraReport:
-    """The report of a wish, for its own period or another one."""
-    report = report_of(store, period or wish.period, wanted=wish.wanted, policy=wish.policy, paths=wish.mapped.paths)
+def evaluate(
+    store: EventStore,
+    wish: Wish,
+    period: Period | None = None,
+    *,
+    keep: Callable[[ServiceReport], ServiceReport] | None = None,
+) -> DoraReport:
+    """The report of a wish, for its own period or another one. `keep` says what of each service stays in memory."""
+    report = report_of(
+        store, period or wish.period, wanted=wish.wanted, policy=wish.policy, paths=wish.mapped.paths, keep=keep
+    )
     if not wish.teams or wish.mapped.teams is not None:
         return report
     return _of_teams(report, wish.teams)
@@ -129,6 +138,27 @@ def _of_teams(report: DoraReport, teams: Sequence[str]) -> DoraReport:
     names = {member for blend in by_team(report) if blend.name in teams for member in blend.members}
     kept = tuple(found for found in report.services if (found.service, found.environment) in names)
     return replace(report, services=kept)
+
+
+def unmatched(report: DoraReport, wish: Wish) -> tuple[str, ...]:
+    """What the wish names and the report does not have, in words: a name that is mistyped must not pass for no data."""
+    services = {found.service for found in report.services}
+    known = {found.environment for found in report.services}
+    words = [f"no service {name!r}" for name in wish.services if not any(fnmatchcase(s, name) for s in services)]
+    words += [f"no environment {name!r}" for name in wish.environments if name not in known]
+    if wish.mapped.teams is not None:
+        words += [f"no team {name!r} in the mapping" for name in wish.teams if name not in wish.mapped.teams]
+    elif wish.teams:
+        teams = {blend.name for blend in by_team(report)}
+        words += [f"no team {name!r}" for name in wish.teams if name not in teams]
+    return tuple(words)
+
+
+def check_parts(period: Period, unit: str | None) -> None:
+    """Raises `click.UsageError` for a series of more days, weeks or months than anybody reads."""
+    days = {"day": 1, "week": 7, "month": 30}
+    if unit is not None and period.days / days[unit] > _MOST_PARTS:
+        raise click.UsageError(f"--every {unit}: more than {_MOST_PARTS} of them; choose --from and --to")
 
 
 def blends(report: DoraReport, wish: Wish, by: Sequence[str]) -> tuple[Blend, ...]:

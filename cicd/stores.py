@@ -61,4 +61,5 @@ def parse_when(text: str, zone: tzinfo, option: str) -> datetime:
             return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone).astimezone(UTC)
         return parse_timestamp(text)
     except (ValueError, OverflowError) as error:
-        raise click.UsageError(f"{option}: {error}. Write 2026-11-21 or 2026-11-21T10:00:00+01:00.") from error
+        said = f"{text!r} is no date and no time with an offset"
+        raise click.UsageError(f"{option}: {said}. Write 2026-11-21 or 2026-11-21T10:00:00+01:00.") from error

@@ -34,7 +34,7 @@ def to_data(
         "version": 1,
         "period": period_data(report.period),
         "services": [
-            _service(found, (series or {}).get((found.service, found.environment))) for found in report.services
+            service_data(found, (series or {}).get((found.service, found.environment))) for found in report.services
         ],
         "blends": [_blend(blend) for blend in blends],
         "unattributed_incidents": [_incident(found) for found in report.unattributed],
@@ -67,7 +67,8 @@ def metrics_data(found: ServiceReport | Blend | Bucket) -> dict[str, Any]:
     }
 
 
-def _service(found: ServiceReport, series: Sequence[Bucket] | None) -> dict[str, Any]:
+def service_data(found: ServiceReport, series: Sequence[Bucket] | None) -> dict[str, Any]:
+    """One service of the report, with its series if there is one."""
     data = {
         "service": found.service,
         "environment": found.environment,

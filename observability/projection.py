@@ -107,11 +107,20 @@ class Projection:
                     yield connection
                     return
 
-    def report(self, period: Period, wanted: Wanted | None = None) -> DoraReport:
-        """What `dora.evaluate_dora` says of the whole log with the default policy, to the last item."""
+    def report(
+        self,
+        period: Period,
+        wanted: Wanted | None = None,
+        keep: Callable[[ServiceReport], ServiceReport] | None = None,
+    ) -> DoraReport:
+        """What `dora.evaluate_dora` says of the whole log with the default policy, to the last item.
+
+        With `keep`, which is given each service in turn, a log of any size needs the memory of one service.
+        """
         left_out: set[str] = set()
         with self._whole() as connection:
-            found = tuple(_reports(connection, period, wanted, left_out))
+            reports = _reports(connection, period, wanted, left_out)
+            found = tuple(reports if keep is None else map(keep, reports))
             loose = tuple(
                 incident
                 for incident in _unattributed(connection, period)

@@ -16,7 +16,7 @@ from headgate.exit_codes import ExitCode
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cicd.dora_run import Wish
+    from cicd.dora_run import Mapped, Wish
 
 _DEFAULT_DAYS = 30
 _SIGNALS = ("aborted", "rollback", "revert", "hotfix", "incident")
@@ -65,7 +65,7 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--every", type=click.Choice(["day", "week", "month"]), help="Add the metrics of each (in json and yaml)."
 )
-@click.option("--week-start", type=click.Choice(_DAYS), default="monday", show_default=True, help="First day of weeks.")
+@click.option("--week-start", type=click.Choice(_DAYS), help="First day of weeks.  [default: monday]")
 @click.option("--compare", "other", metavar="PERIOD", help="Compare with `previous` or FROM..TO.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals of --compare.")
 @click.option("--explain", is_flag=True, help="Show the deployments, changes and incidents behind each number.")
@@ -75,7 +75,7 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
 )  # fmt: skip
 @click.pass_obj
 def report(
-    app: App, /, by: tuple[str, ...], every: str | None, week_start: str, other: str | None, seed: int, explain: bool,
+    app: App, /, by: tuple[str, ...], every: str | None, week_start: str | None, other: str | None, seed: int, explain: bool,
     output: str, **selection: Any,
 ) -> int:  # fmt: skip
     """Report the five metrics for each service and environment.
@@ -84,15 +84,28 @@ def report(
     another. Every value comes with the numbers behind it and, in brackets, its score (0 to 10) on the scale of the DORA
     Quick Check; no data is not 0. Exit codes: 0 reported, 2 the store or an option is wrong.
     """
-    from cicd.dora_run import all_series, blends, evaluate, render, report_json
+    from cicd.dora_output import JsonServices, numbers_only
+    from cicd.dora_run import all_series, blends, check_parts, evaluate, render, report_json, unmatched
 
     wish, parse = _wish(app, **selection)
     if other is not None and output in ("csv", "markdown"):
         raise click.UsageError(f"--compare has no form {output!r}; use -o table, json or yaml")
+    check_parts(wish.period, every)
+    week_start = week_start or _week_start(app, selection["store_url"])
     store = open_for(app, selection["store_url"], create=False)
-    found = evaluate(store, wish)
+    # Blends, comparisons and explanations need every item at once, and so does YAML.
+    whole = bool(by or other or explain or wish.teams or wish.mapped.teams) or output == "yaml"
+    aside = JsonServices(wish.period, every, week_start) if output == "json" and not whole else None
+    found = evaluate(store, wish, keep=None if whole else aside.take if aside else numbers_only)
+    for words in unmatched(found, wish):
+        say(f"warning: {words}, up to the end of this period")
+    if aside is not None:
+        aside.write(found)
+        return ExitCode.PASS
     mixed = blends(found, wish, by)
-    data = report_json(found, mixed, all_series(found, every, week_start) if every else None)
+    data: dict[str, Any] = {}
+    if output in ("json", "yaml"):
+        data = report_json(found, mixed, all_series(found, every, week_start) if every else None)
     text = render(found, "table" if output in ("json", "yaml") else output, mixed, explain=explain)
     if other is not None:
         from cicd.dora_run import earlier_period
@@ -166,10 +179,10 @@ def _wish(
 
     zone = time_zone(app, zone_name, store_url)
     until = parse_when(end, zone, "--to") if end else app.clock.now()
-    since = parse_when(start, zone, "--from") if start else until - timedelta(days=_DEFAULT_DAYS)
     try:
+        since = parse_when(start, zone, "--from") if start else until - timedelta(days=_DEFAULT_DAYS)
         period = Period(start=since, end=until, zone=zone)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise click.UsageError(f"--from and --to: {error}") from error
     wish = Wish(
         period=period,
@@ -177,7 +190,19 @@ def _wish(
         environments=environments,
         everywhere=everywhere,
         teams=teams,
-        mapped=read_mapping(mapping),
+        mapped=read_mapping(mapping) if mapping or store_url else _configured(app),
         policy=parse_policy(incident_window, without),
     )
     return wish, lambda text: parse_when(text, zone, "--compare")
+
+
+def _configured(app: App) -> Mapped:
+    """Teams and paths of headgate.yaml."""
+    from cicd.dora_run import Mapped
+
+    settings = app.config.observability
+    return Mapped(teams=settings.teams or None, paths=settings.paths)
+
+
+def _week_start(app: App, store_url: str | None) -> str:
+    return "monday" if store_url is not None else app.config.observability.week_start

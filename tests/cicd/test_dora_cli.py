@@ -143,6 +143,43 @@ def test_rebuild_reports_the_same_to_the_byte(run: Run) -> None:
     assert "there is no event store here" in run("dora", "rebuild", "--store", "sqlite:///no.db", code=ExitCode.USAGE)
 
 
+def test_json_of_a_large_log_is_written_in_parts_and_is_the_same(run: Run) -> None:
+    for more in ((), ("--every", "month"), ("--service", "nope"), ("--service", "shop", "--all-environments")):
+        args = ("dora", "report", *MARCH, *STORE, "-o", "json", *more)
+        assert run(*args) == run(*args, "--explain")  # which needs everything in memory
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--service", "shpo"), "warning: no service 'shpo'"),
+        (("--environment", "Production"), "warning: no environment 'Production'"),
+        (("--team", "nobody"), "warning: no team 'nobody'"),
+        (("--team", "nobody", "--mapping", "map.yaml"), "warning: no team 'nobody' in the mapping"),
+    ],
+)
+def test_names_that_nobody_has_are_told(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], args: tuple[str, ...], words: str
+) -> None:
+    (tmp_path / "map.yaml").write_text("teams: {blue: [shop]}\n", encoding="utf-8")
+    assert main(["dora", "report", *MARCH, *STORE, *args]) == ExitCode.PASS
+    assert words in capsys.readouterr().err
+
+
+def test_teams_paths_and_weeks_of_the_configuration(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "headgate.yaml").write_text(
+        "version: 1\nproject: shop\nobservability:\n  store: sqlite:///events.db\n  week_start: sunday\n"
+        "  teams: {blue: [sh*]}\n  paths: {shop: [shop/*]}\n",
+        encoding="utf-8",
+    )
+    data = _json(run("dora", "report", *MARCH, "--every", "week", "-o", "json"))
+    assert [blend["name"] for blend in data["blends"]] == ["blue"]
+    assert data["services"][0]["series"][0]["days"] == 6
+    assert [
+        found["service"] for found in _json(run("dora", "report", *MARCH, "--team", "blue", "-o", "json"))["services"]
+    ] == ["shop"]
+
+
 def test_csv_and_markdown(run: Run) -> None:
     rows = list(csv.DictReader(io.StringIO(run("dora", "report", *MARCH, *STORE, "-o", "csv"))))
     lead = next(row for row in rows if row["name"] == "shop" and row["metric"] == "change_lead_time")
@@ -182,6 +219,11 @@ def test_export(run: Run, tmp_path: Path) -> None:
         (("--mapping", "no.yaml"), "the mapping cannot be read"),
         (("--mapping", "records.jsonl"), "the mapping"),
         (("--week-start", "someday"), "someday"),
+        (("--from", "2026-13-01"), "--from: '2026-13-01' is no date"),
+        (("--from", "2026-03-01T10:00"), "no time with an offset"),
+        (("--from", "2026-04-01"), "is not before"),
+        (("--to", "0001-01-02", "--from", ""), "--from and --to"),
+        (("--from", "0001-01-01", "--every", "week", "-o", "json"), "--every week: more than"),
     ],
 )
 def test_wrong_options(run: Run, args: tuple[str, ...], words: str) -> None:
