@@ -155,13 +155,19 @@ class SqlEventStore:
         """As `append`, for several batches in one transaction: durable together (or none), and counted apart."""
         received = to_microseconds(self._clock.now())
         rows = [to_rows(batch, received) for batch in batches]
-        counts: list[int] = []
+        together = [row for batch in rows for row in batch]
+        if not together:
+            return [0 for _ in batches]
         with self.database.writing() as connection:
-            for batch in rows:
-                before = _last(connection)
-                if batch:
-                    self.database.insert(connection, batch)
-                counts.append(connection.execute(select(func.count()).where(events.c.seq > before)).scalar_one())
+            before = _last(connection)
+            self.database.insert(connection, together)
+            added = connection.execute(select(events.c.source, events.c.id).where(events.c.seq > before)).all()
+        new = {(source, name) for source, name in added}
+        counts: list[int] = []
+        for batch in rows:
+            own = new & {(row[0], row[1]) for row in batch}
+            new -= own  # of two batches with the same event the first brought it
+            counts.append(len(own))
         return counts
 
     def read(

@@ -89,6 +89,22 @@ def test_appending_counts_each_identity_once(new_url: Urls, ids: list[str], spli
     assert [found.id for found in store.read()] == sorted(set(ids))
 
 
+def test_batches_appended_together_are_counted_apart(store: SqlEventStore) -> None:
+    a, b, c = (event(Kind.SERVICE_DEPLOYED, "1 09:00", id=name) for name in "abc")
+    keyed = [
+        event(Kind.SERVICE_DEPLOYED, "2 09:00", id=name, data={"natural_key": "one fact"}) for name in ("k1", "k2")
+    ]
+    store.append([c])
+    assert store.append_each([(a, b), (), (b,), (a, a), (c,), keyed]) == [2, 0, 0, 0, 0, 1]
+    assert [found.id for found in store.read()] == ["a", "b", "c", "k1"]
+    assert store.append_each([]) == []
+    with pytest.raises(ConfigError):
+        store.append_each(
+            [(event(Kind.SERVICE_DEPLOYED, "3 09:00", id="d"),), (event(Kind.SERVICE_DEPLOYED, "3 09:00", id="\0"),)]
+        )
+    assert len(list(store.read())) == 4
+
+
 def test_the_first_version_of_an_event_stays(store: SqlEventStore) -> None:
     assert store.append([deployed("1 09:00", "c1", release="r1")]) == 1
     again = deployed("1 09:00", "c2", release="r1")
