@@ -1,94 +1,39 @@
 """DAG delivery beside other tools: cold, nothing to do, 12 changed files; each from a fresh checkout with new mtimes.
 
-Loopback Cloud Storage of the sandbox, in a process of its own. Tools run in turn; medians, requests, peak memory of the
-tool's own process and ratios to the bare uploader are printed. Peers are used when installed; gcloud only when named,
-because it takes minutes; gsutil is left out because it insists on TLS.
+A loopback Cloud Storage in a process of its own, with 0 and 25 ms per request, serves all of them: Headgate, a bare
+uploader with no safety (`bare.py`), rclone, gcloud and gsutil, as far as they are installed. Tools run in turn; medians,
+ratios to the bare uploader, requests and the peak memory of the tool's processes are printed, then the goals. It exits
+with 1 when one is missed.
 
-Run: `.venv/bin/python benchmarks/dags/run.py [--files 2000] [--latency-ms 0 25] [--runs 5] [--peers headgate bare]`
+    .venv/bin/python benchmarks/dags/run.py            2 000 files, 5 runs (gcloud and gsutil 1), then 20 000 files, 1 run
+                                                       without gcloud and gsutil: about 10 minutes
+    .venv/bin/python benchmarks/dags/run.py --full     5 runs of 20 000 files too: about 35 minutes
+    .venv/bin/python benchmarks/dags/run.py --files 200 --runs 1 --latency-ms 0 --peers bare headgate
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from cicd.sandbox.gcs import GcsSandbox
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
 
-BIN = Path(sys.executable).parent
-BARE = Path(__file__).with_name("bare.py")
+from benchmarks.dags.goals import STEPS, Cell, Sample, judge, seconds  # noqa: E402 - after the path is set
+from benchmarks.dags.server import Server, running  # noqa: E402
+from benchmarks.dags.tools import TOOLS, Tool, environ_for, make_certificate  # noqa: E402
+
 CHANGED = 12
 LINES = 1700  # of a file of about 14.5 KB
-
-Command = Callable[[Path, str], list[str]]
-TOOLS: dict[str, tuple[str, Command]] = {
-    "bare": (sys.executable, lambda repo, bucket: [sys.executable, str(BARE), str(repo / "dags"), bucket, "dags/"]),
-    "headgate": (
-        str(BIN / "headgate"),
-        lambda _, bucket: [
-            str(BIN / "headgate"),
-            "dags",
-            "push",
-            "--source",
-            "dags",
-            "--target",
-            f"gs://{bucket}/dags",
-        ],
-    ),
-    "rclone": (
-        "rclone",
-        lambda repo, bucket: [
-            *("rclone", "sync", str(repo / "dags"), f":gcs:{bucket}/dags", "--checksum", "--fast-list"),
-            *("--transfers", "64", "--checkers", "64", "--gcs-anonymous"),
-            *("--gcs-endpoint", os.environ.get("STORAGE_EMULATOR_HOST", "") + "/storage/v1/"),
-        ],
-    ),
-    "gcloud": (
-        "gcloud",
-        lambda repo, bucket: [
-            *("gcloud", "storage", "rsync", "-r", "--checksums-only", "--delete-unmatched-destination-objects", "-q"),
-            *(str(repo / "dags"), f"gs://{bucket}/dags"),
-        ],
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One run of one tool: seconds, requests, peak resident memory in MB."""
-
-    seconds: float
-    requests: int
-    peak_mb: float
-
-
-def serve(pipe: Connection[Any, Any], latency_s: float) -> None:
-    """The server: answers `count` with the requests since the last time, anything else by making that bucket."""
-    with GcsSandbox(latency_s=latency_s) as sandbox:
-        pipe.send(sandbox.url)
-        while (asked := pipe.recv()) != "stop":
-            if asked == "count":
-                pipe.send(len(sandbox.faults.requests))
-                sandbox.faults.forget()
-            else:
-                sandbox.create_bucket(asked)
-                pipe.send(asked)
-
-
-def ask(pipe: Connection[Any, Any], what: str) -> Any:
-    pipe.send(what)
-    return pipe.recv()
+REF = {"cold": "one", "no-op": "one", "delta": "two"}
 
 
 def git(repo: Path, *args: str) -> None:
@@ -114,77 +59,92 @@ def make_repository(folder: Path, files: int) -> None:
     git(folder, "tag", "two")
 
 
-def once(tool: str, checkout: Path, bucket: str, pipe: Connection[Any, Any], environ: dict[str, str]) -> Sample:
-    ask(pipe, "count")
-    command = TOOLS[tool][1](checkout, bucket)
+def once(tool: Tool, checkout: Path, bucket: str, server: Server, home: Path) -> Sample:
+    server.requests()
+    command, environ = tool.command(checkout, bucket, server), environ_for(tool, server, home)
     started = time.perf_counter()
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, cwd=checkout, env=environ, stdout=said, stderr=said)
         _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
+        elapsed = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             said.seek(0)
-            raise SystemExit(f"{tool} ended with {process.returncode}: {said.read()[-800:].decode(errors='replace')}")
-    return Sample(seconds=seconds, requests=ask(pipe, "count"), peak_mb=usage.ru_maxrss / 1024)
+            tail = said.read()[-800:].decode(errors="replace")
+            raise SystemExit(f"{tool.name} ended with {process.returncode}: {tail}")
+    return Sample(seconds=elapsed, requests=server.requests(), peak_mb=usage.ru_maxrss / 1024)
 
 
-def measure(
-    tools: list[str], origin: Path, work: Path, latency_s: float, runs: int
-) -> dict[str, dict[str, list[Sample]]]:
-    context = multiprocessing.get_context("spawn")
-    pipe, theirs = context.Pipe()
-    server = context.Process(target=serve, args=(theirs, latency_s), daemon=True)
-    server.start()
-    url = pipe.recv()
-    os.environ["STORAGE_EMULATOR_HOST"] = url
-    environ = {
-        **os.environ,
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": f"{url}/storage/v1/",
-        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
-        "CLOUDSDK_CORE_PROJECT": "bench",
-        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
-    }
-    samples: dict[str, dict[str, list[Sample]]] = {step: {t: [] for t in tools} for step in ("cold", "no-op", "delta")}
-    for run in range(runs):
-        for tool in tools:
-            bucket = ask(pipe, f"bench-{tool}-{run}")
-            for step, ref in (("cold", "one"), ("no-op", "one"), ("delta", "two")):
+def measure(tools: Sequence[Tool], origin: Path, work: Path, latency_s: float, runs: int) -> Cell:
+    """All runs of one cell, the tools in turn. The bucket of a tool and run lasts for the three steps."""
+    samples: dict[str, dict[str, list[Sample]]] = {step: {tool.name: [] for tool in tools} for step in STEPS}
+    with ExitStack() as stack:
+        plain = stack.enter_context(running(latency_s))
+        certificate = make_certificate(work) if any(tool.tls for tool in tools) else None
+        secured = stack.enter_context(running(latency_s, certificate)) if certificate else plain
+        for run in range(runs):
+            for step in STEPS:
                 checkout = work / "checkout"
                 shutil.rmtree(checkout, ignore_errors=True)
-                git(work, "clone", "-q", "-c", "advice.detachedHead=false", "-b", ref, str(origin), str(checkout))
-                samples[step][tool].append(once(tool, checkout, bucket, pipe, environ))
-    pipe.send("stop")
-    server.join(10)
+                git(work, "clone", "-q", "-c", "advice.detachedHead=false", "-b", REF[step], str(origin), str(checkout))
+                for tool in tools:
+                    server = secured if tool.tls else plain
+                    if tool.slow and run:
+                        continue
+                    bucket = server.create_bucket(f"bench-{tool.name}-{run}")
+                    sample = once(tool, checkout, bucket, server, work)
+                    samples[step][tool.name].append(sample)
+                    print(f"  run {run + 1}/{runs} {step:<6}{tool.name:<10}{sample.seconds:8.2f} s", file=sys.stderr)
     return samples
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--files", type=int, default=2000)
-    parser.add_argument("--latency-ms", type=float, nargs="*", default=[0.0, 25.0])
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--peers", nargs="*", choices=TOOLS, default=["bare", "headgate", "rclone"])
-    options = parser.parse_args()
-    tools = [name for name in TOOLS if name in options.peers and shutil.which(TOOLS[name][0])]
-    absent = sorted(set(options.peers) - set(tools))
-    print(f"{options.files} files, {options.runs} runs; not installed: {', '.join(absent) or 'none'}")
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        make_repository(work / "origin", options.files)
-        for latency in options.latency_ms:
-            samples = measure(tools, work / "origin", work, latency / 1000, options.runs)
+def show(cell: Cell, files: int, latency_ms: float) -> None:
+    print(f"\n{files} files, {latency_ms:g} ms per request")
+    print(f"{'step':<8}{'tool':<10}{'runs':>5}{'median s':>10}{'to bare':>9}{'requests':>10}{'peak MB':>9}")
+    for step in STEPS:
+        floor = seconds(cell[step]["bare"])
+        for tool, found in cell[step].items():
+            median, peak = seconds(found), max(sample.peak_mb for sample in found)
             print(
-                f"\n{latency:g} ms per request\n{'step':<8}{'tool':<10}{'median s':>10}{'ratio':>8}{'requests':>10}{'MB':>7}"
+                f"{step:<8}{tool:<10}{len(found):>5}{median:>10.2f}{median / floor:>9.2f}"
+                f"{found[-1].requests:>10}{peak:>9.0f}",
+                flush=True,
             )
-            for step, by_tool in samples.items():
-                floor = statistics.median(s.seconds for s in next(iter(by_tool.values())))
-                for tool, found in by_tool.items():
-                    seconds = statistics.median(s.seconds for s in found)
-                    requests = statistics.median(s.requests for s in found)
-                    peak = max(s.peak_mb for s in found)
-                    print(f"{step:<8}{tool:<10}{seconds:>10.2f}{seconds / floor:>8.2f}{requests:>10.0f}{peak:>7.0f}")
-    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, nargs="+", default=[2000, 20000])
+    parser.add_argument("--latency-ms", type=float, nargs="+", default=[0.0, 25.0])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--full", action="store_true", help="all runs of more than 2 000 files too")
+    names = [tool.name for tool in TOOLS]
+    parser.add_argument("--peers", nargs="+", choices=names, default=names, help="bare and headgate always run")
+    options = parser.parse_args()
+    asked = [tool for tool in TOOLS if tool.name in {*options.peers, "bare", "headgate"}]
+    if shutil.which("openssl") is None:
+        asked = [tool for tool in asked if not tool.tls]
+    tools = [tool for tool in asked if tool.installed]
+    absent = sorted({tool.name for tool in TOOLS} - {tool.name for tool in tools})
+    print(f"not installed or not asked for: {', '.join(absent) or 'none'}")
+    missed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for files in options.files:
+            work = Path(folder) / str(files)
+            work.mkdir()
+            make_repository(work / "origin", files)
+            many = files > 2000
+            chosen = [tool for tool in tools if not (many and tool.slow)]
+            runs = 1 if many and not options.full else options.runs
+            for latency in options.latency_ms:
+                cell = measure(chosen, work / "origin", work, latency / 1000, runs)
+                show(cell, files, latency)
+                for goal in judge(cell, files):
+                    print(f"  {'met   ' if goal.met else 'MISSED'} {goal.text}", flush=True)
+                    missed += not goal.met
+            shutil.rmtree(work)
+    print(f"\n{missed} goal(s) missed" if missed else "\nall goals met")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
