@@ -23,7 +23,7 @@ from observability.commits import COMMITS, SQUASH, Commit, decode_commits
 from observability.events import DeliveryEvent, Kind
 from observability.failures import Judged
 from observability.history import Deployment
-from observability.ranges import Ranges, range_ends
+from observability.ranges import Live, Ranges, live_commit
 
 CONFIDENCE: Mapping[str, str] = {
     "listed": "certain",
@@ -89,8 +89,8 @@ class CommitIndex:
                 self._learn(event.commit, event.committed_at)
             if event.kind is Kind.CHANGE_MERGED:
                 self._merge(event, listed)
-            elif event.kind is Kind.COMMITS_COMPARED and (ends := range_ends(event)) is not None:
-                self._ranges[event.service].add(*ends, listed)
+            elif event.kind is Kind.COMMITS_COMPARED:
+                self._ranges[event.service].add(event)
             elif event.kind in (Kind.ARTIFACT_PUBLISHED, Kind.ARTIFACT_PACKAGED) and (event.change or event.commit):
                 self._packaged.setdefault(event.subject, event)
 
@@ -131,12 +131,12 @@ class CommitIndex:
         """The commits of the merge request that this one merged or squashed; the commit itself if it did not."""
         return tuple(self._merged_as.get(commit.sha, {}).values()) or (commit,)
 
-    def between(self, service: str, since: str | None, until: str | None) -> Sequence[Commit] | None:
-        """The commits of `until` that `since` did not have; None when nobody compared them."""
-        if since is None or until is None or not self._ranges:
+    def between(self, service: str, before: Live | None, after: Live) -> Sequence[Commit] | None:
+        """The commits of `after` that `before` did not have; None when nobody compared them."""
+        if before is None or not self._ranges:
             return None
         for name in (service, None):
-            known = self._ranges[name].between(since, until) if name in self._ranges else None
+            known = self._ranges[name].between(before, after) if name in self._ranges else None
             if known is not None:
                 return known
         return None
@@ -157,8 +157,8 @@ def changes(service: str, judged: Sequence[Judged], index: CommitIndex) -> tuple
         (j for j in judged if j.deployment.live_at is not None),
         key=lambda j: (j.deployment.live_at, j.deployment.id),
     )
-    before: list[str | None] = [None, *(j.deployment.commit for j in live)]
-    named = [(j, *_named(service, j.deployment, since, index)) for j, since in zip(live, before, strict=False)]
+    before = [None, *(j.deployment for j in live)]
+    named = [(j, *_named(service, j.deployment, last, index)) for j, last in zip(live, before, strict=False)]
     delivered = {commit.sha for _, found, _ in named for commit in found}
     delivered |= {j.deployment.commit for j in live if j.deployment.commit}
     waiting = deque(event for event in index.merges.get(service, ()) if event.commit not in delivered)
@@ -175,10 +175,12 @@ def changes(service: str, judged: Sequence[Judged], index: CommitIndex) -> tuple
     return tuple(result)
 
 
-def _named(service: str, deployment: Deployment, since: str | None, index: CommitIndex) -> tuple[Sequence[Commit], str]:
-    """The commits that a deployment delivers, each once, and how that is known. `since` was live before."""
+def _named(
+    service: str, deployment: Deployment, last: Deployment | None, index: CommitIndex
+) -> tuple[Sequence[Commit], str]:
+    """The commits that a deployment delivers, each once, and how that is known. `last` was live before."""
     method, found = "recorded", tuple(deployment.commits)
-    between = index.between(service, since, deployment.commit)
+    between = index.between(service, None if last is None else live_commit(last), live_commit(deployment))
     if found:
         method = "listed"
     elif between is not None and not deployment.changes:

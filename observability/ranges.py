@@ -15,9 +15,9 @@ from datetime import datetime
 from itertools import pairwise
 from types import MappingProxyType
 
-from observability.commits import COMMITS, Commit, encode_commits
+from observability.commits import COMMITS, Commit, decode_commits, encode_commits
 from observability.events import DeliveryEvent, Kind, Scalar, event_id
-from observability.history import Deployment, Target, deployments, live_in_order
+from observability.history import Deployment, Target, canonical, deployments, live_in_order
 
 SOURCE = "/headgate/ranges"
 _LONGEST_CHAIN = 1_000  # so many comparisons are looked through for a chain
@@ -42,38 +42,59 @@ def range_ends(event: DeliveryEvent) -> tuple[str, str] | None:
     return (since, until) if isinstance(since, str) and isinstance(until, str) else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """A commit that was live from a moment on."""
+
+    commit: str | None
+    at: datetime
+
+
 class Ranges:
     """The comparisons of one service. What was compared piece by piece (push by push) is joined."""
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[str, Sequence[Commit]]] = {}
+        self._known: dict[str, dict[str, tuple[datetime, Sequence[Commit]]]] = {}
+        self._named: dict[str, datetime] = {}
 
-    def add(self, since: str, until: str, commits: Sequence[Commit]) -> None:
-        """Remember a comparison; of two that differ the first stays."""
-        self._known.setdefault(until, {}).setdefault(since, commits)
+    def add(self, event: DeliveryEvent) -> None:
+        """Remember a comparison; of two that differ the first stays. Anything else is nothing."""
+        ends = range_ends(event)
+        if event.kind is not Kind.COMMITS_COMPARED or ends is None:
+            return
+        commits = decode_commits(event.data.get(COMMITS))
+        self._known.setdefault(ends[1], {}).setdefault(ends[0], (event.occurred_at, commits))
+        for name in (ends[1], *(commit.sha for commit in commits)):
+            self._named[name] = min(self._named.get(name, event.occurred_at), event.occurred_at)
 
-    def between(self, since: str, until: str) -> Sequence[Commit] | None:
-        """What lies between, by one comparison or by the shortest chain of them; None when there is no chain."""
+    def between(self, before: Live, after: Live) -> Sequence[Commit] | None:
+        """What lies between what was live and what came after it; None when nobody compared them.
+
+        By one comparison, or by the shortest chain of those made from when the first commit became known until the
+        second was live: pushes from the one to the other. Others cannot be such pushes, and a report of late events
+        need not look for them in all of the past (`observability.cuts`).
+        """
+        if before.commit is None or after.commit is None:
+            return None
+        direct = self._known.get(after.commit, {}).get(before.commit)
+        return direct[1] if direct is not None else self._chain(before, after)
+
+    def _chain(self, before: Live, after: Live) -> Sequence[Commit] | None:
+        since, until = before.commit or "", after.commit or ""
+        first = self._named.get(since, before.at)
         later: dict[str, str] = {}  # commit -> the one that it was compared with, on the way to `until`
         waiting = deque([until])
-        while waiting and len(later) < _LONGEST_CHAIN:
+        while waiting and since not in later and len(later) < _LONGEST_CHAIN:
             reached = waiting.popleft()
-            found = self._known.get(reached, {})
-            if since in found:
-                later.setdefault(since, reached)
-                return self._joined(since, until, later)
-            for before in found:
-                if before not in later and before != until:
-                    later[before] = reached
-                    waiting.append(before)
-        return None
-
-    def _joined(self, since: str, until: str, later: Mapping[str, str]) -> tuple[Commit, ...]:
+            for name, (at, _) in self._known.get(reached, {}).items():
+                if first <= at <= after.at and name != until and name not in later:
+                    later[name] = reached
+                    waiting.append(name)
         commits: dict[Commit, None] = {}
-        while since != until:
-            commits |= dict.fromkeys(self._known[later[since]][since])
+        while since in later:
+            commits |= dict.fromkeys(self._known[later[since]][since][1])
             since = later[since]
-        return tuple(commits)
+        return tuple(commits) if since == until and before.commit != until else None
 
 
 def range_event(gap: Gap, commits: Sequence[Commit], *, by: str) -> DeliveryEvent:
@@ -109,21 +130,27 @@ def find_gaps(
     """
     known = tuple(events)
     compared: dict[str | None, Ranges] = defaultdict(Ranges)
-    for event in known:
-        if event.kind is Kind.COMMITS_COMPARED and (ends := range_ends(event)) is not None:
-            compared[event.service].add(*ends, ())
+    for event in canonical(event for event in known if event.kind is Kind.COMMITS_COMPARED):
+        compared[event.service].add(event)
     found: dict[tuple[str, str, str], Gap] = {}
     for target, history in deployments(known).items():
         if service in (None, target[0]) and environment in (None, target[1]):
-            for gap in _gaps_of(target, live_in_order(history)):
-                if all(compared[name].between(gap.since, gap.until) is None for name in (gap.service, None)):
-                    found.setdefault((gap.service, gap.since, gap.until), gap)
+            ranges = (compared[target[0]], compared[None])
+            for gap in _gaps_of(target, live_in_order(history), ranges):
+                found.setdefault((gap.service, gap.since, gap.until), gap)
     return tuple(sorted(found.values(), key=lambda gap: (gap.at, gap.service, gap.environment, gap.until)))
 
 
-def _gaps_of(target: Target, live: Sequence[Deployment]) -> Iterable[Gap]:
+def _gaps_of(target: Target, live: Sequence[Deployment], compared: Sequence[Ranges]) -> Iterable[Gap]:
     for before, after in pairwise(live):
-        since, until = before.commit, after.commit
-        if since is None or until is None or since == until or after.commits or after.changes:
+        since, until = live_commit(before), live_commit(after)
+        if since.commit is None or until.commit is None or since.commit == until.commit:
             continue
-        yield Gap(service=target[0], environment=target[1], since=since, until=until, at=after.live_at or after.at)
+        listed = after.commits or after.changes
+        if not listed and all(ranges.between(since, until) is None for ranges in compared):
+            yield Gap(service=target[0], environment=target[1], since=since.commit, until=until.commit, at=until.at)
+
+
+def live_commit(deployment: Deployment) -> Live:
+    """The commit of a deployment that went live."""
+    return Live(commit=deployment.commit, at=deployment.live_at or deployment.at)

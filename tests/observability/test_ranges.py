@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from observability.commits import Commit
 from observability.dora import Period, evaluate_dora
 from observability.events import DeliveryEvent, Kind
-from observability.ranges import Gap, Ranges, find_gaps, range_ends, range_event
+from observability.ranges import Gap, Live, Ranges, find_gaps, range_ends, range_event
 from tests.testing.delivery import at, deployed, event
 
 PERIOD = Period(start=at("0 00:00"), end=at("20 00:00"))
@@ -22,8 +21,8 @@ def commit(sha: str, when: str | None = None) -> Commit:
     return Commit(sha=sha, at=at(when) if when else None)
 
 
-def compared(since: str, until: str, *commits: Commit, service: str = "shop") -> DeliveryEvent:
-    gap = Gap(service=service, environment="prod", since=since, until=until, at=at("5 00:00"))
+def compared(since: str, until: str, *commits: Commit, service: str = "shop", when: str = "2 09:30") -> DeliveryEvent:
+    gap = Gap(service=service, environment="prod", since=since, until=until, at=at(when))
     return range_event(gap, commits, by="git")
 
 
@@ -94,23 +93,38 @@ def test_a_comparison_says_what_it_compared() -> None:
     assert replace(fact, id="") == replace(compared("v1", "v2", commit("c1")), id="")
 
 
+@pytest.mark.parametrize(
+    ("pushes", "joined"),
+    [
+        ([("p1", "2 08:00"), ("v2", "2 09:00")], True),
+        ([("p1", "0 08:00"), ("v2", "2 09:00")], False),
+        ([("p1", "2 08:00"), ("v2", "2 11:00")], False),
+        ([("v1", "0 07:00"), ("p1", "0 08:00"), ("v2", "2 09:00")], True),
+    ],
+    ids=["in between", "before anything was known", "after it was live", "since the first commit was pushed"],
+)
+def test_a_chain_is_of_pushes_from_the_one_to_the_other(pushes: list[tuple[str, str]], joined: bool) -> None:
+    since, facts = {"v1": "v0", "p1": "v1", "v2": "p1"}, []
+    for name, when in pushes:
+        facts.append(compared(since[name], name, commit(name), when=when))
+    methods = {method for _, method, _ in linked([*HISTORY[:2], *facts])[1:]}
+    assert methods == ({"range"} if joined else {"recorded"})
+
+
 @given(
     edges=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)).filter(lambda e: e[0] != e[1]), max_size=14),
     since=st.integers(0, 8),
     until=st.integers(0, 8),
-    seed=st.integers(),
 )
-def test_a_chain_is_found_where_there_is_one(edges: list[tuple[int, int]], since: int, until: int, seed: int) -> None:
+def test_a_chain_is_found_where_there_is_one(edges: list[tuple[int, int]], since: int, until: int) -> None:
+    assume(since != until)
     ranges = Ranges()
     for first, last in edges:
-        ranges.add(f"n{first}", f"n{last}", (commit(f"{first}-{last}"),))
+        ranges.add(compared(f"n{first}", f"n{last}", commit(f"{first}-{last}")))
     reachable, more = {until}, True
     while more:
         found = reachable | {first for first, last in edges if last in reachable}
         more, reachable = found != reachable, found
-    joined = ranges.between(f"n{since}", f"n{until}")
-    if since == until:
-        return
+    joined = ranges.between(Live(commit=f"n{since}", at=at("2 00:00")), Live(commit=f"n{until}", at=at("3 00:00")))
     assert (joined is not None) == (since in reachable)
-    random.Random(seed).shuffle(edges)
     assert joined is None or {c.sha for c in joined} <= {f"{first}-{last}" for first, last in edges}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -23,12 +24,25 @@ _INCIDENTS = (Kind.INCIDENT_DETECTED, Kind.INCIDENT_REPORTED)
 def base(chance: random.Random) -> list[DeliveryEvent]:
     """A quiet history: most weeks end with nothing under way."""
     odds = chance.choice([0.0, 0.0, 0.01, 0.05])
-    return [
+    found = [
         event
         for service in ("a", "b")
         for turn in range(chance.randint(20, 60))
         for event in _delivery(chance, service, turn, odds)
     ]
+    told = chance.choice([(), ("a",), ("a", "b")])
+    return found + [event for service in told for event in _pushes(chance, service, found)]
+
+
+def _pushes(chance: random.Random, service: str, events: Sequence[DeliveryEvent]) -> Iterator[DeliveryEvent]:
+    """From one deployed commit to the next in two pushes, told at times that may or may not fit."""
+    live = sorted((e for e in events if e.kind in _DEPLOYED and e.service == service), key=lambda e: e.occurred_at)
+    for number, (before, after) in enumerate(pairwise(live)):
+        middle = f"mid-{service}{number}"
+        for since, until in ((before.commit, middle), (middle, after.commit)):
+            if since and until and chance.random() < 0.7:
+                at = after.occurred_at - timedelta(hours=chance.choice([-300, -1, 1, 1, 1, 3, 300, 1000]))
+                yield _compared(chance, service, f"push-{since}-{until}", at, until, since)
 
 
 def _moment(chance: random.Random, first: float = 0, last: float = DAYS) -> datetime:
@@ -42,6 +56,8 @@ def _delivery(chance: random.Random, service: str, turn: int, odds: float) -> It
     if chance.random() < 0.5:
         yield _event(Kind.CHANGE_MERGED, at - timedelta(hours=2), service, f"m-{own}", commit=f"c-{own}", change=f"!{own}",
                      committed_at=at - timedelta(hours=5))  # fmt: skip
+    if chance.random() < 0.5:
+        yield _compared(chance, service, f"p-{own}", at - timedelta(hours=chance.choice([-1, 1, 3, 400])), f"c-{own}")
     version = None if chance.random() < 0.9 else {"version": f"1.{1 if chance.random() < odds else turn}"}
     yield _event(chance.choice(_DEPLOYED), at, service, f"d-{own}", environment=environment, release=f"r-{own}",
                  commit=None if version else f"c-{own}", outcome="failure" if chance.random() < odds else "success",
@@ -80,9 +96,22 @@ def stranger(chance: random.Random, id_: str, first: datetime, last: datetime) -
         outcome=chance.choice(["", "success", "failure", "error", "canceled"]),
         data={key: said[key] for key in chance.sample([*said], chance.choice([0, 0, 0, 1, 2]))},
     )  # fmt: skip
+    if chance.random() < 0.15:
+        return _compared(chance, service, id_, at, f"c-{named}")
     if chance.random() < 0.03:
         return replace(found, service=chance.choice([None, "c"]))
     return found if chance.random() < 0.98 else replace(found, environment="live")
+
+
+def _compared(
+    chance: random.Random, service: str, id_: str, at: datetime, until: str, since: str | None = None
+) -> DeliveryEvent:
+    """A comparison, with some other commit where none is given."""
+    since = since or (f"c-{service}{chance.randint(0, 60)}" if chance.random() < 0.8 else f"n-{id_}")
+    shas = [until, since, f"n-{id_}", f"c-{service}{chance.randint(0, 60)}"]
+    listed = [Commit(sha=sha, at=at - timedelta(hours=1)) for sha in chance.sample(shas, chance.choice([0, 1, 1, 2]))]
+    data = {"since": since, "until": until, "commits": encode_commits(listed)}
+    return _event(Kind.COMMITS_COMPARED, at, service, id_, data=data)
 
 
 def _event(kind: Kind, at: datetime, service: str, id_: str, **fields: Any) -> DeliveryEvent:
