@@ -144,6 +144,10 @@ CASES = (
         records=[FIRST, dep("d2", "2026-03-03T12:00:00+02:00", "c2@2026-03-03T03:00:00-05:00")], n=2, lead=[2],
     ),
     Case(
+        name="the night in which the clock goes on: half past one to half past three is one hour",
+        records=[FIRST, dep("d2", "2026-03-08T03:30:00-04:00", "c2@2026-03-08T01:30:00-05:00")], n=2, lead=[1],
+    ),
+    Case(
         name="an offset can move a deployment into the period",
         records=[dep("d0", "01T10", "c0"), dep("d1", "2026-03-01T23:30:00-01:00", "c1@01T22:30")], n=1, lead=[2], baseline=0,
     ),
