@@ -158,6 +158,9 @@ class SqlBatch:
         except QueryFailedError as exc:
             self._take_apart(step, self.failed(exc))
             return
+        except UntranslatableError as exc:
+            self._take_apart(step, Failed(reason=str(exc), unsupported=True))
+            return
         try:
             found = step.read(answer.columns, answer.rows)
         except Exception as exc:  # noqa: BLE001 - a value that no metric can have must not take the others with it

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlglot import exp
 
+from gates.quality.engines.duck_facts import Facts
 from gates.quality.engines.duck_lists import from_ranks, ranks_of
-from gates.quality.engines.duck_plan import Facts
 from gates.quality.metrics import Aggregate, Metric, Quantiles
 from gates.quality.planner import Source
 from gates.quality.sql import Dialect, column, not_null

@@ -36,13 +36,14 @@ def table_of(name: str) -> exp.Expression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """The batch as views: `BATCH`, and `ROWS` with the position if there is one. `footers` is asked for once.
+    """The batch as views: `BATCH`, and `ROWS` with the position if there is one. `footers` is asked for once. `rows`: how many.
 
     `addressed`: rows have a place by which they can be found again, though it means nothing to people. `shared`: a second
     connection sees it too.
     """
 
     footers: Footing
+    rows: int
     positioned: bool = True
     addressed: bool = True
     shared: bool = True
@@ -67,7 +68,7 @@ def _from_parquet(connection: DuckConnection, files: FileSet) -> Data:
         start += sizes[path]
     place = "file_row_number" if len(starts) == 1 else f"({starts}::BIGINT[])[file_index::BIGINT + 1] + file_row_number"
     connection.execute(f"CREATE VIEW {ROWS} AS SELECT *, {place} AS {POSITION} FROM {source}")
-    return Data(footers=lambda schema: _parquet_footers(connection, files, sizes, schema), files=files)
+    return Data(footers=lambda schema: _parquet_footers(connection, files, sizes, schema), rows=start, files=files)
 
 
 def check_same_columns(connection: DuckConnection, files: FileSet) -> None:
@@ -139,14 +140,23 @@ def from_table(connection: DuckConnection, name: str, *, positioned: bool) -> Da
         if positioned:
             raise
         addressed = False
-    return Data(footers=lambda schema: _table_footers(connection, schema), positioned=positioned, addressed=addressed)
+    return Data(
+        footers=lambda schema: _table_footers(connection, schema),
+        rows=_count(connection),
+        positioned=positioned,
+        addressed=addressed,
+    )
+
+
+def _count(connection: DuckConnection) -> int:
+    return int(connection.execute(f"SELECT COUNT(*) FROM {BATCH}").rows[0][0])
 
 
 def from_scan(connection: DuckConnection, name: str) -> Data:
     """Views of something DuckDB scans in order, such as an Arrow table."""
     connection.execute(f"CREATE TEMP VIEW {BATCH} AS SELECT * FROM {name}")
     connection.execute(f"CREATE TEMP VIEW {ROWS} AS SELECT *, row_number() OVER () - 1 AS {POSITION} FROM {name}")
-    return Data(footers=lambda schema: _table_footers(connection, schema), shared=False)
+    return Data(footers=lambda schema: _table_footers(connection, schema), rows=_count(connection), shared=False)
 
 
 _SAMPLE = 50_000

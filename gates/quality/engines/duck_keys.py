@@ -11,7 +11,8 @@ from typing import TypeGuard
 
 from sqlglot import exp
 
-from gates.quality.engines.duck_plan import Facts, bits_part
+from gates.quality.engines.duck_facts import Facts
+from gates.quality.engines.duck_plan import bits_part
 from gates.quality.metrics import Count, Duplicated, Metric
 from gates.quality.planner import Source
 from gates.quality.sql import both, named

@@ -13,7 +13,8 @@ from typing import Any
 from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
-from gates.quality.engines.duck_plan import Facts, bit_count, bits
+from gates.quality.engines.duck_facts import Facts
+from gates.quality.engines.duck_plan import bit_count, bits
 from gates.quality.metrics import Metric, Query, Sample
 from gates.quality.planner import BATCH, UNSETTLED, Part, Step
 from gates.quality.sql import column, literal

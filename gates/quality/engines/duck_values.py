@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from gates.quality.engines.duck_plan import Facts, Shares
+from gates.quality.engines.duck_facts import Facts
+from gates.quality.engines.duck_plan import Shares
 from gates.quality.metrics import Count, Distinct, Duplicated, Metric, ValueCounts
 from gates.quality.planner import Part, Source, Step, plan_one, read_parts
 from gates.quality.sql import Dialect, both, column, literal, named, not_null, within

@@ -18,8 +18,7 @@ from gates.quality.engines.duck_batch import DuckBatch
 from gates.quality.engines.duck_connection import DuckConnection
 from gates.quality.engines.duck_data import POSITION, ROWS, Data, from_files, from_scan, from_table, table_of
 from gates.quality.engines.duck_dialect import DuckDialect, kind_of
-from gates.quality.engines.duck_plan import Tuning
-from gates.quality.engines.duck_sample import sampled
+from gates.quality.engines.duck_facts import Tuning
 from gates.quality.engines.files import find_files, reader
 from gates.quality.engines.open import Limits, file_of
 from gates.quality.planner import BATCH, Source
@@ -106,6 +105,8 @@ def _opened(limits: Limits, prepare: Callable[[DuckConnection], Data], tuning: T
     try:
         data = prepare(connection)
         if limits.sample is not None:
+            from gates.quality.engines.duck_sample import sampled
+
             data = sampled(connection, data, limits.sample)
         source = Source(
             table=table_of(BATCH),
@@ -114,7 +115,12 @@ def _opened(limits: Limits, prepare: Callable[[DuckConnection], Data], tuning: T
             in_order=True,
             other=_Sources(connection),
         )
-        return DuckBatch(connection, DuckDialect(), source, data, tuning)
+        tuning = tuning or Tuning()
+        if data.rows < tuning.planned:
+            return DuckBatch(connection, DuckDialect(), source, data)
+        from gates.quality.engines.duck_large import LargeBatch  # part of the start that small data can do without
+
+        return LargeBatch(connection, DuckDialect(), source, data, tuning)
     except QueryFailedError as exc:
         connection.close()
         # A table that is not there is a wrong name; a damaged file may be whole when it is read again.

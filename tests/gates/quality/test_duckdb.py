@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp
 
+from gates.quality.engines.duck_facts import Tuning
 from gates.quality.engines.duck_hashes import all_different, equal_values
-from gates.quality.engines.duck_plan import Tuning
 from gates.quality.engines.duckdb import DuckBatch, kind_of, open_arrow, open_batch, open_files
 from gates.quality.engines.open import Limits
 from gates.quality.metrics import (

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from gates.quality.engines.duck_plan import Tuning
+from gates.quality.engines.duck_facts import Tuning
 from gates.quality.engines.duckdb import DuckBatch, open_files
 from gates.quality.engines.open import Limits
 from gates.quality.metrics import (

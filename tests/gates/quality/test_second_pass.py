@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp
 
-from gates.quality.engines.duck_plan import Tuning
+from gates.quality.engines.duck_facts import Tuning
 from gates.quality.engines.duckdb import DuckBatch, open_arrow, open_database, open_files
 from gates.quality.engines.open import Limits
 from gates.quality.engines.sqlite import open_batch as open_sqlite
