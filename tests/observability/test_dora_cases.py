@@ -13,7 +13,7 @@ from observability.environments import is_production
 from observability.event_files import read_events
 from observability.events import DeliveryEvent
 from tests.observability.dora_cases import changes, deployments, failures
-from tests.observability.dora_cases.case import Case, Record, at
+from tests.observability.dora_cases.case import FIRST, Case, Record, at, dep
 
 CASES = (*deployments.CASES, *changes.CASES, *failures.CASES)
 PERIOD = Period(start=parse_timestamp(at("02T00")), end=parse_timestamp(at("16T00")))
@@ -77,6 +77,21 @@ def test_case(case: Case) -> None:
     assert recovery.median == pytest.approx(_median(case.recovery))
     if case.links is not None:
         assert [change.linked_by for change in found.changes] == list(case.links)
+
+
+def test_monorepo_by_paths() -> None:
+    """Commits that touch none of a service's paths are not its changes; one whose paths nobody gave is."""
+    ours, theirs = (
+        {"sha": name, "time": at("03T08"), "paths": [f"services/{name}/a/b.py"]} for name in ("shop", "cart")
+    )
+    shared = {"sha": "lib", "time": at("03T06"), "paths": ["services/cart/a.py", "services/shop/x.py"]}
+    records = [FIRST, dep("d2", "03T10", ours, theirs, shared, "c9@03T04"), dep("d3", "04T10", theirs)]
+    paths = {"shop": ["services/shop/*"]}
+    (found,) = evaluate_dora(events_of(records), PERIOD, paths=paths).services
+    lead = found.change_lead_time
+    assert (lead.n, lead.median, dict(lead.excluded)) == (3, 4 * 3600, {"baseline": 1, "other_paths": 2})
+    assert (lead.applicable, lead.coverage) == (3, 1.0)
+    assert found.deployment_frequency.n == 3
 
 
 def _median(hours: Sequence[float]) -> float | None:
