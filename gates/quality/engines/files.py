@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlglot import exp
 
+from gates.quality.engines.whole import check_whole
 from headgate.errors import ConfigError
 
 FORMATS = {
@@ -37,7 +38,8 @@ class FileSet:
 def find_files(paths: Sequence[str | Path]) -> FileSet:
     """The files that `paths` name: a file as it is, a folder with all data files below it, a glob (`*`, `**`).
 
-    Raises `ConfigError` if there are none, or of several formats.
+    Raises `ConfigError` if there are none, or of several formats, and `TransportError` for a compressed file that is cut
+    off or damaged.
     """
     found = [file for path in paths for file in _expand(str(path))]
     if not found:
@@ -52,6 +54,7 @@ def find_files(paths: Sequence[str | Path]) -> FileSet:
             where=", ".join(map(str, paths)),
             next_step="Name the files of one format, as in 'orders/*.parquet'.",
         )
+    check_whole(found)
     return FileSet(
         paths=tuple(found), format=next(iter(formats.values())), hive=all(_partitioned(file) for file in found)
     )
