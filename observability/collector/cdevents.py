@@ -6,6 +6,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protoc
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from headgate.errors import ConfigError
@@ -34,8 +35,24 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 def translate(delivery: Delivery) -> Translation:
     """The events of a CDEvent, a batch of them, a full record or a short one. All of a batch, or nothing."""
-    kind = media_type(delivery.headers)
-    if kind == BATCH:
+    told = _translate(delivery)
+    hints = delivery.hints
+    if not isinstance(told, Translated) or (hints.service is None and hints.environment is None):
+        return told
+    return Translated(
+        events=tuple(
+            replace(
+                event,
+                service=hints.service or event.service,
+                environment=hints.environment or event.environment,
+            )
+            for event in told.events
+        )
+    )
+
+
+def _translate(delivery: Delivery) -> Translation:
+    if media_type(delivery.headers) == BATCH:
         return _batch(delivery.body)
     if isinstance(delivery.body, list):
         return Refused(reason=f"several events go as {BATCH}")

@@ -82,11 +82,14 @@ def verify(key: Key, headers: Mapping[str, str], body: bytes, now: datetime) -> 
 
 
 def _any_equal(given: Iterable[str], wanted: Sequence[str]) -> bool:
-    """Whether one is equal to one; all are compared, and empty texts are equal to nothing."""
+    """Whether one is equal to one; all are compared, and empty texts are equal to nothing.
+
+    Texts of headers are bytes read as Latin-1 (HTTP's own way); a secret with other letters arrives as its UTF-8.
+    """
     found = False
     for text in given:
         for secret in wanted:
-            same = hmac.compare_digest(text.encode("utf-8", "surrogateescape"), secret.encode())
+            same = hmac.compare_digest(text.encode("latin-1", "backslashreplace"), secret.encode())
             found = found or (same and bool(secret))
     return found
 
@@ -99,7 +102,7 @@ def _credential(header: str) -> str:
     if scheme.lower() != "basic":
         return ""
     try:
-        return base64.b64decode(given.strip(), validate=True).decode().partition(":")[2]
+        return base64.b64decode(given.strip(), validate=True).decode("latin-1").partition(":")[2]
     except (binascii.Error, ValueError):
         return ""
 
@@ -122,7 +125,7 @@ def _standard(
     name, sent = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not name or not (sent.isascii() and sent.isdigit() and len(sent) <= 12):
         return Doubt.UNAUTHORISED
-    signed = f"{name}.{sent}.".encode("utf-8", "surrogateescape") + body
+    signed = f"{name}.{sent}.".encode("latin-1", "backslashreplace") + body
     wanted = [
         base64.b64encode(hmac.new(_standard_key(secret), signed, hashlib.sha256).digest()).decode()
         for secret in secrets

@@ -67,6 +67,36 @@ def test_ctrl_c_is_a_clean_end(server: tuple[subprocess.Popen[str], str]) -> Non
     assert TOKEN not in err
 
 
+def test_a_stop_signal_is_a_clean_end(server: tuple[subprocess.Popen[str], str]) -> None:
+    process, url = server
+    assert httpx.get(f"{url}readyz").status_code == 200
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.PASS
+    assert "webhooks are taken from: jenkins, argocd, alertmanager, cdevents" in err
+    assert "Traceback" not in err
+
+
+def test_unverified_senders_are_taken_on_loopback_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["serve", "--port", "0", "--store", "sqlite:///events.db", "--allow-unverified"]
+    assert main([*command, "--host", "0.0.0.0"]) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert "everybody" in captured.err
+    assert captured.out == ""
+
+
+def test_a_secret_file_that_is_not_there_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEADGATE_GITHUB_WEBHOOK_SECRET_PREVIOUS_FILE", "nowhere")
+    assert main(["serve", "--port", "0", "--store", "sqlite:///events.db"]) == ExitCode.USAGE
+    assert "HEADGATE_GITHUB_WEBHOOK_SECRET_PREVIOUS_FILE" in capsys.readouterr().err
+
+
 def test_a_taken_port_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

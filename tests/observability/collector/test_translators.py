@@ -334,6 +334,24 @@ def test_hints_of_the_address_replace_the_senders_words() -> None:
     assert only(told("argocd/deployed", hints)).service == "cart"
 
 
+def test_hints_count_for_cdevents_too() -> None:
+    assert only(told("jenkins/cdevents_plugin", Hints(service="cart"))).service == "cart"
+    record = {
+        "type": "deployment",
+        "id": "d1",
+        "service": "x",
+        "environment": "y",
+        "deployed_at": "2026-11-02T10:00:00Z",
+    }
+    delivery = Delivery(
+        body=record,
+        headers={"content-type": "application/json"},
+        received_at=at("9 00:00"),
+        hints=Hints(environment="prod"),
+    )
+    assert line(only(translate(SENDERS["cdevents"], delivery)))[2:4] == ("x", "prod")
+
+
 def test_a_jenkins_build_is_a_deployment_where_the_address_says_so() -> None:
     event = only(told("jenkins/completed", Hints(environment="prod")))
     assert line(event) == ("service.deployed", "2026-11-02T09:40:00Z", "recommender", "prod", "success", "3c4fcf0")

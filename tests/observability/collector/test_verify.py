@@ -101,10 +101,25 @@ def test_one_of_several_signatures_is_enough() -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["Basic !!!", "Basic " + base64.b64encode(b"\xff\xfe").decode(), "Basic", "Digest x", "Bearer", "bearertoken", "ü"],
+    [
+        "Basic !!!",
+        "Basic " + base64.b64encode(b"\xff\xfe:x").decode(),
+        "Basic",
+        "Digest x",
+        "Bearer",
+        "bearertoken",
+        "ü",
+    ],
 )
 def test_odd_authorization_headers_are_refused(header: str) -> None:
     assert verify(key(Scheme.BEARER, "the-token"), {"authorization": header}, b"", NOW) is Doubt.UNAUTHORISED
+
+
+def test_a_secret_may_have_any_letters() -> None:
+    sent = "Schlüssel-€".encode().decode("latin-1")  # as the bytes of a header are read
+    assert verify(key(Scheme.GITLAB_TOKEN, "Schlüssel-€"), {"x-gitlab-token": sent}, b"", NOW) is None
+    basic = "Basic " + base64.b64encode("me:Schlüssel-€".encode()).decode()
+    assert verify(key(Scheme.BEARER, "Schlüssel-€"), {"authorization": basic}, b"", NOW) is None
 
 
 def test_a_password_may_be_the_token() -> None:
