@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -280,18 +280,41 @@ def _documents(path: Path) -> list[object]:
 
 @contextmanager
 def _lines(counts: str) -> Iterator[Iterable[bytes]]:
+    """The lines of a file or of stdin, unpacked if they are packed with gzip."""
     from headgate.errors import ConfigError
 
     if counts == "-":
-        yield sys.stdin.buffer
+        yield _unpacked(sys.stdin.buffer, counts)
         return
     try:
         with Path(counts).open("rb") as file:
-            yield file
+            yield _unpacked(file, counts)
     except OSError as error:
         raise ConfigError(
             f"the counts cannot be read: {error.strerror}", where=counts, next_step="Give a file of JSON lines, or -."
         ) from error
+
+
+def _unpacked(file: IO[bytes], counts: str) -> Iterator[bytes]:
+    """The lines one by one, none longer than one of counts can be."""
+    import gzip
+    import io
+    import zlib
+    from itertools import chain
+
+    from deployments.analysis.recorded import MAX_LINE, RecordingError
+
+    first = file.readline(MAX_LINE + 2)
+    if not first.startswith(b"\x1f\x8b"):
+        yield from chain([first], iter(lambda: file.readline(MAX_LINE + 2), b""))
+        return
+    try:
+        with gzip.GzipFile(
+            fileobj=file if file.seekable() and not file.seek(0) else io.BytesIO(first + file.read())
+        ) as packed:
+            yield from iter(lambda: packed.readline(MAX_LINE + 2), b"")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise RecordingError(f"it is packed with gzip, but damaged: {error}", where=counts) from error
 
 
 def _unreadable(error: Exception, output: str) -> int:

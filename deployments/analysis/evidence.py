@@ -112,6 +112,7 @@ def replay(document: object, *, where: str) -> Replayed:
 
 _POLICY = TypeAdapter(JudgePolicy)
 _INTERVALS: TypeAdapter[tuple[Interval, ...]] = TypeAdapter(tuple[Interval, ...])
+_SPOILT: TypeAdapter[tuple[tuple[str, str], ...]] = TypeAdapter(tuple[tuple[str, str], ...])
 _NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
 _LOOKS: TypeAdapter[tuple[Look, ...]] = TypeAdapter(tuple[Look, ...])
 _LIMITS: TypeAdapter[Limits | None] = TypeAdapter(Limits | None)
@@ -128,7 +129,7 @@ def _parse(document: Mapping[str, Any], where: str) -> Seen:
             recording = Recording(
                 policy=_POLICY.validate_python(_numbers(document.get("policy"))),
                 intervals=_INTERVALS.validate_python(_numbers(document.get("intervals"))),
-                spoilt=_NAMES.validate_python(document.get("spoilt", ())),
+                spoilt=_SPOILT.validate_python(document.get("spoilt", ())),
                 assumed=_NAMES.validate_python(document.get("assumed", ())),
                 looks=_LOOKS.validate_python(document.get("looks", ())),
                 limits=_LIMITS.validate_python(document.get("limits")),
@@ -151,7 +152,7 @@ def _judged(recording: Recording) -> dict[str, Any]:
         "rule": "test",
         "policy": _plain(recording.policy),
         "intervals": [_plain(interval) for interval in recording.intervals],
-        "spoilt": list(recording.spoilt),
+        "spoilt": [list(one) for one in recording.spoilt],
         "assumed": list(recording.assumed),
         "looks": [_plain(look) for look in recording.looks],
         "limits": _plain(recording.limits),

@@ -65,9 +65,10 @@ def parse_lines(lines: Iterable[str | bytes], *, where: str) -> Iterator[Line | 
     seen: dict[tuple[float, str, Side], int] = {}
     kinds: dict[str, tuple[Kind, int]] = {}
     for number, text in enumerate(lines, start=1):
-        if not text.strip():
-            continue
         try:
+            text = _text(text, number)
+            if not text.strip():
+                continue
             line = _line(number, text)
             if isinstance(line, Line):
                 line = _fits(line, seen, kinds)
@@ -84,9 +85,18 @@ class _BadLineError(Exception):
     pass
 
 
-def _line(number: int, text: str | bytes) -> Line | Spoilt:
-    if len(text) > MAX_LINE:
+def _text(line: str | bytes, number: int) -> str:
+    if len(line) > MAX_LINE:
         raise _BadLineError(f"it is longer than {MAX_LINE} characters")
+    if isinstance(line, bytes):
+        try:
+            line = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _BadLineError("it is not UTF-8 text") from error
+    return line.removeprefix("\ufeff") if number == 1 else line
+
+
+def _line(number: int, text: str) -> Line | Spoilt:
     try:
         found = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:

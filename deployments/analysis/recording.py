@@ -33,7 +33,8 @@ _ASSUMED = 0.5
 class Recording:
     """What is judged: the policy and the intervals in the order of their time.
 
-    `spoilt`: metrics with a line that cannot be true; they are ERROR unless harm is proven. `assumed`: counts without
+    `spoilt`: metrics with a line that cannot be true, and what the first one says; they are ERROR unless harm is proven.
+    `assumed`: counts without
     a total where nobody said what part of the traffic the canary had. Half is assumed of them, which no canary that
     has less can be failed by wrongly; but none can be passed by it.
     `looks`: what each look at the last step of a release gave, and `limits` how many may give nothing.
@@ -41,7 +42,7 @@ class Recording:
 
     policy: JudgePolicy
     intervals: tuple[Interval, ...]
-    spoilt: tuple[str, ...] = ()
+    spoilt: tuple[tuple[str, str], ...] = ()
     assumed: tuple[str, ...] = ()
     looks: tuple[Look, ...] = ()
     limits: Limits | None = None
@@ -81,12 +82,12 @@ def build_recording(lines: Iterable[Line | Spoilt], policy: PolicyFile | None) -
     kinds: dict[str, Kind] = {}
     moments: dict[float, dict[tuple[str, str], Observation]] = {}
     shares: dict[float, set[float]] = {}
-    spoilt: dict[str, None] = {}
+    spoilt: dict[str, str] = {}
     for line in lines:
         kinds.setdefault(line.metric, line.kind)
         moment = moments.setdefault(line.t, {})
         if isinstance(line, Spoilt):
-            spoilt[line.metric] = None
+            spoilt.setdefault(line.metric, f"line {line.number}: {line.side.value}: {line.why}")
         elif line.weight is not None:
             shares.setdefault(line.t, set()).add(line.weight / 100)
         # A line that cannot be used takes the place of a good one for the same interval: its fault must be seen.
@@ -97,7 +98,7 @@ def build_recording(lines: Iterable[Line | Spoilt], policy: PolicyFile | None) -
         for t in sorted(moments)
     )
     built, assumed = _with_shares(build_policy(policy, kinds), known=bool(shares))
-    return Recording(policy=built, intervals=intervals, spoilt=tuple(spoilt), assumed=assumed)
+    return Recording(policy=built, intervals=intervals, spoilt=tuple(spoilt.items()), assumed=assumed)
 
 
 def judge(recording: Recording) -> JudgeVerdict:
@@ -149,8 +150,8 @@ def _closed(found: JudgeVerdict, recording: Recording) -> JudgeVerdict:
 
 
 def _closed_metric(evidence: Evidence, recording: Recording) -> Evidence:
-    if evidence.name in recording.spoilt and evidence.outcome is not Outcome.FAIL:
-        why = evidence.faults[0] if evidence.faults else "a line cannot be true"
+    why = dict(recording.spoilt).get(evidence.name)
+    if why is not None and evidence.outcome is not Outcome.FAIL:
         return replace(evidence, outcome=Outcome.ERROR, decided_at_s=None, message=why, cause=why)
     if evidence.name in recording.assumed and evidence.outcome is Outcome.PASS:
         why = "the canary's part of the traffic is not known, so fewer events may mean less traffic"

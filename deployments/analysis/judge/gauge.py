@@ -77,8 +77,7 @@ def step_pair(test: PairTest, t: float, y: float, beyond: tuple[float, float], t
     harm, safety, harm_size, safety_size = test.harm, test.safety, test.harm_size, test.safety_size
     if use:
         harm, harm_size = _bet(harm, difference, harm_size)
-        if not math.isnan(beyond[1]):
-            safety, safety_size = _bet(safety, -beyond[1], safety_size)
+        safety, safety_size = _bet(safety, -beyond[1], safety_size)
     return PairTest(
         harm,
         safety,

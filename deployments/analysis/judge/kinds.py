@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -140,12 +139,13 @@ def _step_gauge(
         return Fault(f"a value is {min(x, y):g}, and a ratio of negative values means nothing", False)
     lower = rules.policy.worse is Worse.LOWER
     beyond = (_beyond(x, y, rules.tolerated, lower), _beyond(x, y, rules.margin, lower))
-    if y <= 0.0 and rules.margin.factor != 1.0 and not rules.margin.increase:
-        beyond = (beyond[0], math.nan)
     return GaugeTest(step_pair(test.pairs, moment.t, y, beyond, rules.policy.thin_s), test.ranks, pairing)
 
 
 def _beyond(x: float, y: float, line: Line, lower: bool) -> float:
+    """How far `x` is on the worse side of the line; a part of a negative baseline is one of its size."""
+    if y < 0.0:
+        y = y * (2.0 - line.factor) / line.factor
     return (line.factor * y - line.increase) - x if lower else x - (line.factor * y + line.increase)
 
 

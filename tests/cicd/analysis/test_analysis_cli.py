@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import sys
@@ -80,6 +81,21 @@ def test_a_line_that_is_none_is_an_error_that_names_it(
 def test_bytes_that_are_no_text_are_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "counts").write_bytes(b"\xff\xfe\x00\x01\n" * 3)
     assert _run(capsys, "--counts", str(tmp_path / "counts"))[0] == ExitCode.UNDECIDED
+
+
+def test_packed_counts_are_read_from_a_file_and_from_stdin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = gzip.compress("".join(json.dumps(row) + "\n" for row in stream(0.1)).encode())
+    (tmp_path / "counts.gz").write_bytes(packed)
+    first = _run(capsys, "--counts", str(tmp_path / "counts.gz"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(packed)))
+    assert first == _run(capsys, "--counts", "-")
+    assert first[0] == ExitCode.FAIL
+    (tmp_path / "counts.gz").write_bytes(packed[:-20])
+    code, found = _run(capsys, "--counts", str(tmp_path / "counts.gz"))
+    assert (code, found["verdict"]) == (ExitCode.UNDECIDED, "ERROR")
+    assert "packed with gzip, but damaged" in found["message"]
 
 
 @pytest.mark.parametrize("policy", ["alpha: 7", "metrics: {errors: {margin_ratio: 0, margin_absolute: 0}}", "x: ["])

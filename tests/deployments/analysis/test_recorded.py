@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -274,3 +275,32 @@ def test_the_picture_is_well_formed_and_says_the_verdict(rows: list[Row]) -> Non
     assert "prefers-color-scheme:dark" in drawn
     assert "nan" not in drawn.lower()
     assert verdict_text(found).startswith(found.outcome.value)
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ({"bad": 11}, "bad 11 is more than total 10"),
+        ({"bad": math.nan}, "bad is NaN"),
+        ({"bad": 0.5}, "not a whole number"),
+        ({"total": 10**40}, "too great to be a count"),
+        ({"weight": 200}, "weight is 200, not a percentage"),
+    ],
+)
+def test_the_line_that_cannot_be_true_is_what_is_named_among_other_faults(broken: Row, why: str) -> None:
+    hole = {"t": 5000, "metric": "errors", "arm": "canary", "bad": 1, "total": 10}
+    found = verdict_of([*GOOD, hole, hole | {"t": 9000} | broken])
+    assert found.outcome is Outcome.ERROR
+    assert found.message == f"errors: {found.cause}"
+    assert f"line {len(GOOD) + 2}: canary: " in found.message
+    assert why in found.message
+
+
+def test_text_is_utf_8_and_may_begin_with_a_mark() -> None:
+    line = json.dumps(GOOD[0])
+    assert len(list(parse_lines([f"\ufeff{line}".encode(), b" \n"], where="counts"))) == 1
+    for text in (line.encode("utf-16"), b"\xff"):
+        with pytest.raises(RecordingError, match="line 1: it is not UTF-8 text"):
+            list(parse_lines([text], where="counts"))
+    with pytest.raises(RecordingError, match="line 2: "):
+        list(parse_lines([line, f"\ufeff{line}"], where="counts"))

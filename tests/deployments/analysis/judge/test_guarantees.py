@@ -115,6 +115,22 @@ def test_gauges_hold_alpha_though_neighbours_are_alike(alike: float) -> None:
     assert failed(only(Kind.GAUGE), stream) <= most(0.05, ROLLOUTS)
 
 
+@pytest.mark.parametrize("level", [0.0, -10.0, 3.0])
+def test_gauges_around_and_below_zero_hold_beta(level: float) -> None:
+    """The margin is a quarter of the baseline's size beyond it; choosing the moments at which it is positive would cheat."""
+
+    def worse(value: float) -> float:
+        return value + 0.25 * abs(value)
+
+    def stream(rng: Rng) -> Iterator[Interval]:
+        for t in range(-20, 60):
+            x, y = (level + 5.0 * float(rng.normal()) for _ in range(2))
+            yield gauge(t, None if t < 0 else worse(x), y)
+
+    states = (feed(only(Kind.GAUGE), stream(np.random.default_rng(seed))) for seed in range(ROLLOUTS))
+    assert sum(state.tracks["m"].safety_at is not None for state in states) <= most(0.05, ROLLOUTS)
+
+
 def test_batch_runs_among_their_history_hold_alpha() -> None:
     def stream(rng: Rng) -> Iterator[Interval]:
         for t in range(-30, 10):
