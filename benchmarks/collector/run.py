@@ -1,8 +1,8 @@
 """The collector under fire: 20 000 webhooks from 20 clients, the server killed at random moments.
 
-Prints how many were acknowledged, how often the server was killed, and whether the log has every acknowledged event
-once; then the same without kills, for the throughput. Exit status 1 if an event is missing or there twice, or if fewer
-than 300 webhooks a second are taken.
+Prints how many were acknowledged, how often the server was killed, whether the log has every acknowledged event once,
+and what the server (with its starts) took of a processor for each; then the same without kills, for the throughput.
+Exit status 1 if an event is missing or there twice, or if fewer than 200 webhooks a second are taken.
 
 Run: `.venv/bin/python benchmarks/collector/run.py [--webhooks 20000] [--clients 20] [--kills 25] [--seed 1]
 [--store URL]`. Takes about three minutes on two cores. `--store postgresql://...` needs an empty schema.
@@ -11,6 +11,7 @@ Run: `.venv/bin/python benchmarks/collector/run.py [--webhooks 20000] [--clients
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -19,16 +20,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.collector.storm import Outcome, Plan, Storm, find_faults
 
-GOAL_PER_S = 300
+GOAL_PER_S = 200
 
 
 def play(title: str, plan: Plan) -> tuple[Outcome, list[str]]:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     outcome = Storm(plan).run()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_ms = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / plan.webhooks * 1000
     wrong = find_faults(outcome, plan)
     rate = len(outcome.acknowledged) / outcome.serving_seconds
     answers = ", ".join(f"{count} x {name}" for name, count in sorted(outcome.answers.items()))
     print(
-        f"{title:<14} {len(outcome.acknowledged):>8} {outcome.kills:>6} {outcome.seconds:>9.1f} {rate:>10.0f}   {answers}"
+        f"{title:<14} {len(outcome.acknowledged):>8} {outcome.kills:>6} {outcome.seconds:>9.1f} {rate:>10.0f} {cpu_ms:>9.2f}   {answers}"
     )
     for problem in wrong:
         print(f"  WRONG: {problem}")
@@ -43,7 +47,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--store", default="sqlite:///events.db")
     given = parser.parse_args()
-    print(f"{'run':<14} {'acknowl.':>8} {'kills':>6} {'seconds':>9} {'a second':>10}   answers")
+    print(f"{'run':<14} {'acknowl.':>8} {'kills':>6} {'seconds':>9} {'a second':>10} {'CPU ms':>9}   answers")
     wrong: list[str] = []
     rate = 0.0
     for title, kills in (("with kills", given.kills), ("without", 0)):
