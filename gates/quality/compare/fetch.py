@@ -15,7 +15,7 @@ from gates.quality.compare.matching import Matched, match_keys, match_rows
 from gates.quality.compare.model import MAX_SAMPLE, Comparison, Question, Renamed, SchemaDifference
 from gates.quality.compare.names import identifier
 from gates.quality.compare.seen import Asked, Layout, fetch_seen
-from gates.quality.compare.shifts import fetch_segments, fetch_shift
+from gates.quality.compare.shifts import fetch_segments, fetch_shifts
 from gates.quality.compare.source import Opened, Side, open_sides
 from gates.quality.engines.base import QueryFailedError
 from gates.quality.engines.duck_connection import DuckConnection
@@ -210,7 +210,7 @@ def _facts(asked: Asked, layout: Layout, matched: Matched, rows: int) -> dict[st
         "changes": tuple(
             fetch_change(asked, layout, index, count, matched.compared) for index, count in matched.changed.items()
         ),
-        "shifts": tuple(fetch_shift(asked, index, layout.columns[index]) for index in profiled),
+        "shifts": fetch_shifts(asked, [(index, layout.columns[index]) for index in profiled]),
         "lost_traits": fetch_traits(asked, layout, "lost", "base") if keys.lost else (),
         "added_traits": fetch_traits(asked, layout, "added", "head") if keys.added else (),
         "examples": fetch_examples(asked, layout, matched.changed, keys),

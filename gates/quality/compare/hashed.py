@@ -15,7 +15,7 @@ from gates.quality.compare.seen import Asked, Layout, share_of
 
 _PART_ROWS = 2_500_000
 """Rows of both sides that are grouped at once."""
-ENOUGH = 500
+ENOUGH = 200
 """So many differing rows of one kind among the rows kept are looked at instead of reading others."""
 
 

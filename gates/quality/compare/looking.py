@@ -111,17 +111,20 @@ def _repeated(asked: Asked, layout: Layout, keys: Keys) -> list[Example]:
 
 def fetch_traits(asked: Asked, layout: Layout, what: str, side: str) -> tuple[Trait, ...]:
     """What the rows that only `side` has (lost: base, added: head) have in common and the other side has not."""
-    looked_at = asked.row(f"SELECT count(*) FROM {alone(what, side)}")[0]
+    values = [
+        f"count(DISTINCT hash({name})) + (count(*) > count({name}))::INT, count(*) - count({name})"
+        for name in layout.names
+    ]
+    looked_at, *found = asked.row(f"SELECT {', '.join(['count(*)', *values])} FROM {alone(what, side)}")
     if looked_at < 3:
         return ()
-    found = []
-    for index in range(len(layout.columns)):
-        trait = _values(asked, layout, index, what, side, looked_at) or _range(
-            asked, layout, index, what, side, looked_at
-        )
-        if trait is not None:
-            found.append(trait)
-    return tuple(sorted(found, key=_strength))
+    few = [
+        index for index in range(len(layout.columns)) if found[2 * index] <= _FEW and found[2 * index] * 3 <= looked_at
+    ]
+    traits = {index: _values(asked, layout, index, what, side, looked_at) for index in few}
+    present = [index for index in range(len(layout.columns)) if not traits.get(index) and not found[2 * index + 1]]
+    ranges = _ranges(asked, layout, present, what, side, looked_at)
+    return tuple(sorted([*(trait for trait in traits.values() if trait), *ranges], key=_strength))
 
 
 def _strength(trait: Trait) -> tuple[bool, float, int]:
@@ -136,8 +139,6 @@ def _values(asked: Asked, layout: Layout, index: int, what: str, side: str, look
     rows = asked.rows(
         f"SELECT {column}, count(*) FROM {alone(what, side)} GROUP BY {column} ORDER BY 2 DESC, 1 LIMIT {_FEW + 1}"
     )
-    if len(rows) > _FEW or len(rows) * 3 > looked_at:
-        return None
     other = "head" if side == "base" else "base"
     asked.rows(f"CREATE OR REPLACE TEMP TABLE trait AS SELECT DISTINCT {column} AS v FROM {alone(what, side)}")
     null = f" OR {column} IS NULL" if any(value is None for value, _ in rows) else ""
@@ -155,25 +156,33 @@ def _values(asked: Asked, layout: Layout, index: int, what: str, side: str, look
     )
 
 
-def _range(asked: Asked, layout: Layout, index: int, what: str, side: str, looked_at: int) -> Trait | None:
+def _ranges(asked: Asked, layout: Layout, indices: Sequence[int], what: str, side: str, looked_at: int) -> list[Trait]:
     """Values that all lie below, or all above, those of the other side; not for identifiers, which only grow."""
-    pair, column = layout.columns[index], f"c{index}"
-    if pair.kind not in _ORDERED or pair.name.lower().endswith(("id", "key")) or looked_at < 5:
-        return None
-    low, high, nulls = asked.row(
-        f"SELECT min({column}), max({column}), count(*) - count({column}) FROM {alone(what, side)}"
-    )
-    other_low, other_high = asked.row(
-        f"SELECT min({column}), max({column}) FROM {'head' if side == 'base' else 'base'}"
-    )
-    if nulls or low is None or other_low is None or not (high < other_low or low > other_high):
-        return None
-    below = high < other_low
-    return Trait(
-        column=pair.name,
-        values=None,
-        rows=looked_at,
-        looked_at=looked_at,
-        relation="<" if below else ">",
-        bound=other_low if below else other_high,
-    )
+    pairs = layout.columns
+    wanted = [
+        index
+        for index in indices
+        if pairs[index].kind in _ORDERED and not pairs[index].name.lower().endswith(("id", "key"))
+    ]
+    if not wanted or looked_at < 5:
+        return []
+    bounds = ", ".join(f"min(c{index}), max(c{index})" for index in wanted)
+    mine = asked.row(f"SELECT {bounds} FROM {alone(what, side)}")
+    theirs = asked.row(f"SELECT {bounds} FROM {'head' if side == 'base' else 'base'}")
+    found = []
+    for at, index in enumerate(wanted):
+        low, high, other_low, other_high = mine[2 * at], mine[2 * at + 1], theirs[2 * at], theirs[2 * at + 1]
+        if other_low is None or not (high < other_low or low > other_high):
+            continue
+        below = high < other_low
+        found.append(
+            Trait(
+                column=pairs[index].name,
+                values=None,
+                rows=looked_at,
+                looked_at=looked_at,
+                relation="<" if below else ">",
+                bound=other_low if below else other_high,
+            )
+        )
+    return found

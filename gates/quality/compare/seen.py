@@ -11,7 +11,7 @@ from gates.quality.compare.columns import Pair
 from gates.quality.engines.base import QueryFailedError
 from gates.quality.engines.duck_connection import DuckConnection
 
-PROFILED = 100_000
+PROFILED = 50_000
 """About so many keys are profiled, the same ones on both sides; all of them where there are not more than twice that."""
 
 

@@ -18,16 +18,25 @@ _ORDERED = _NUMBERS | {Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ}
 _FREQUENT = 20
 
 
-def fetch_shift(asked: Asked, index: int, pair: Pair) -> Shift:
-    """How column `index` moved, from the profile tables."""
-    base, head = (_profile(asked, side, f"c{index}", pair.kind) for side in sql.SIDES)
-    bins = _ordered_bins(f"c{index}") if pair.kind in _ORDERED else _value_bins(f"c{index}")
+def fetch_shifts(asked: Asked, pairs: Sequence[tuple[int, Pair]]) -> tuple[Shift, ...]:
+    """How the columns of `pairs` (index, pair) moved, from the profile tables."""
+    if not pairs:
+        return ()
+    base, head = (_profiles(asked, side, pairs) for side in sql.SIDES)
+    return tuple(
+        Shift(name=pair.name, psi=_index(asked, f"c{index}", pair), base=b, head=h)
+        for (index, pair), b, h in zip(pairs, base, head, strict=True)
+    )
+
+
+def _index(asked: Asked, column: str, pair: Pair) -> float:
+    bins = _ordered_bins(column) if pair.kind in _ORDERED else _value_bins(column)
     counted = asked.rows(
         f"WITH {bins} SELECT coalesce(b.bin, h.bin), coalesce(b.n, 0), coalesce(h.n, 0) FROM "
         f"(SELECT bin, count(*) AS n FROM base_bins GROUP BY bin) AS b FULL JOIN "
         f"(SELECT bin, count(*) AS n FROM head_bins GROUP BY bin) AS h ON b.bin = h.bin ORDER BY 1"
     )
-    return Shift(name=pair.name, psi=stability_index([(b, h) for _, b, h in counted]), base=base, head=head)
+    return stability_index([(b, h) for _, b, h in counted])
 
 
 def stability_index(counts: Sequence[tuple[int, int]]) -> float:
@@ -47,13 +56,26 @@ def _settled(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.12g}")
 
 
-def _profile(asked: Asked, side: str, column: str, kind: Kind) -> Profile:
-    number = f"CASE WHEN isfinite({column}::DOUBLE) THEN {column}::DOUBLE END" if kind in _NUMBERS else "NULL::DOUBLE"
-    rows, present, distinct, mean, stddev = asked.row(
-        f"SELECT count(*), count({column}), count(DISTINCT hash({column})) FILTER ({column} IS NOT NULL), avg({number}), "
-        f"stddev_samp({number}) FROM {side}_profile"
-    )
-    return Profile(rows=rows, nulls=rows - present, distinct=distinct, mean=_settled(mean), stddev=_settled(stddev))
+def _profiles(asked: Asked, side: str, pairs: Sequence[tuple[int, Pair]]) -> list[Profile]:
+    """All columns of one side, by one query."""
+    values = []
+    for index, pair in pairs:
+        column = f"c{index}"
+        number = f"CASE WHEN isfinite({column}::DOUBLE) THEN {column}::DOUBLE END"
+        number = number if pair.kind in _NUMBERS else "NULL::DOUBLE"
+        distinct = f"count(DISTINCT hash({column})) FILTER ({column} IS NOT NULL)"
+        values += [f"count({column})", distinct, f"avg({number})", f"stddev_samp({number})"]
+    rows, *found = asked.row(f"SELECT count(*), {', '.join(values)} FROM {side}_profile")
+    return [
+        Profile(
+            rows=rows,
+            nulls=rows - found[at],
+            distinct=found[at + 1],
+            mean=_settled(found[at + 2]),
+            stddev=_settled(found[at + 3]),
+        )
+        for at in range(0, len(found), 4)
+    ]
 
 
 def _ordered_bins(column: str) -> str:
