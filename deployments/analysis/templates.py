@@ -43,10 +43,11 @@ class _RefusedError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class _Metric:
-    """A metric on its way; `arguments` are filled into its texts."""
+    """A metric on its way; `arguments` are filled into its texts, `elsewhere` says where others would come from."""
 
     spec: Mapping[str, object]
     arguments: Mapping[str, str]
+    elsewhere: Mapping[str, str]
     remarks: list[str] = field(default_factory=list)
 
     def text(self, value: object, what: str) -> str:
@@ -54,7 +55,8 @@ class _Metric:
             raise _RefusedError(f"{what} is missing")
         missing = sorted({name for name in _ARGUMENT.findall(value) if name not in self.arguments})
         if missing:
-            raise _RefusedError(f"{what} needs {', '.join(missing)}: give --arg {missing[0]}=VALUE")
+            named = ", ".join(f"{name}{self.elsewhere.get(name, '')}" for name in missing)
+            raise _RefusedError(f"{what} needs {named}: give --arg {missing[0]}=VALUE")
         return _ARGUMENT.sub(lambda found: self.arguments[found[1]], value).strip()
 
     def whole(self, key: str, default: int) -> int:
@@ -99,10 +101,8 @@ def parse_duration(text: str) -> float:
 def _template(template: Mapping[str, object], given: Mapping[str, str]) -> Iterator[Imported | Refused]:
     spec = _mapping(template.get("spec"))
     name = str(_mapping(template.get("metadata")).get("name") or "template")
-    arguments = {
-        str(arg.get("name")): str(arg["value"]) for arg in _mappings(spec.get("args")) if arg.get("value") is not None
-    } | dict(given)
-    dry = {str(entry.get("metricName")) for entry in _mappings(spec.get("dryRun"))}
+    arguments, elsewhere = _arguments(spec, given)
+    dry = [str(entry.get("metricName")) for entry in _mappings(spec.get("dryRun"))]
     metrics = _mappings(spec.get("metrics"))
     for other in _mappings(spec.get("templates")):
         yield Refused(name=name, why=f"it includes the template {other.get('templateName')}: import that one as well")
@@ -110,13 +110,36 @@ def _template(template: Mapping[str, object], given: Mapping[str, str]) -> Itera
         yield Refused(name=name, why="it has no metrics")
     for number, metric in enumerate(metrics, start=1):
         called = str(metric.get("name") or f"{name}-{number}")
-        if called in dry or "*" in dry:
+        if any(_matches(pattern, called) for pattern in dry):
             yield Refused(name=_slug(called), why="it is a dry run, which decides nothing")
             continue
         try:
-            yield _metric(_slug(called), _Metric(spec=metric, arguments=arguments))
+            yield _metric(_slug(called), _Metric(spec=metric, arguments=arguments, elsewhere=elsewhere))
         except _RefusedError as error:
             yield Refused(name=_slug(called), why=str(error))
+
+
+def _arguments(spec: Mapping[str, object], given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Values by name, and for the names without one where Argo Rollouts would have it from."""
+    values: dict[str, str] = {}
+    elsewhere: dict[str, str] = {}
+    for arg in _mappings(spec.get("args")):
+        name, source = str(arg.get("name")), _mapping(arg.get("valueFrom"))
+        if arg.get("value") is not None:
+            values[name] = str(arg["value"])
+        elif source.get("podTemplateHashValue") == "Latest":
+            values[name] = "{{hash}}"
+        elif source:
+            elsewhere[name] = f" (from its {', '.join(sorted(source))}, which is not read)"
+    return values | dict(given), {name: text for name, text in elsewhere.items() if name not in given}
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """Whether a rule of dryRun means this metric: a regular expression that is found anywhere in the name."""
+    try:
+        return pattern == "*" or re.search(pattern, name) is not None
+    except re.error:
+        return pattern == name
 
 
 def _metric(name: str, metric: _Metric) -> Imported:
@@ -146,8 +169,8 @@ def _metric(name: str, metric: _Metric) -> Imported:
         metric.remarks.append("consecutiveSuccessLimit is left out: count successes are asked for")
     if keys["failure_limit"]:
         metric.remarks.append(
-            f"count means {keys['count']} successes besides up to {keys['failure_limit']} failures; in Argo Rollouts failures"
-            " count towards it"
+            f"count means {keys['count']} successes besides up to {keys['failure_limit']} failures over all steps; in Argo"
+            " Rollouts failures count towards it, and an inline analysis counts them anew at each step"
         )
     return Imported(name=name, keys=keys, remarks=tuple(metric.remarks))
 
@@ -167,6 +190,8 @@ def _prometheus(spec: Mapping[str, object], metric: _Metric) -> dict[str, object
             raise _RefusedError(f"prometheus.{key} cannot be taken over")
     if spec.get("insecure"):
         metric.remarks.append("insecure is left out: certificates are checked")
+    if spec.get("timeout"):
+        metric.remarks.append("timeout is left out: queries have 5 s")
     url = metric.text(spec.get("address"), "prometheus.address (the controller's own default is not known here)")
     return {"source": "prometheus", "url": url, "query": metric.text(spec.get("query"), "prometheus.query")}
 
@@ -177,6 +202,8 @@ def _web(spec: Mapping[str, object], metric: _Metric) -> dict[str, object]:
         raise _RefusedError(f"web.{odd[0]} cannot be taken over")
     if str(spec.get("method") or "GET").upper() != "GET":
         raise _RefusedError(f"web.method is {spec['method']}: only GET changes nothing")
+    if spec.get("timeoutSeconds"):
+        metric.remarks.append("timeoutSeconds is left out: requests have 5 s")
     path = spec.get("jsonPath") or "{$}"
     return {
         "source": "json",

@@ -56,10 +56,28 @@ def test_dry_runs_and_includes_are_named() -> None:
     good = {"provider": PROMETHEUS, "successCondition": "true"}
     dry = _import(good, dryRun=[{"metricName": "*"}])
     assert isinstance(dry, Refused)
+    for pattern in ("m", "^m$", "[m]", ".*"):
+        assert isinstance(_import(good, dryRun=[{"metricName": pattern}]), Refused)
+    for pattern in ("M", "^mm", "(", "n"):
+        assert isinstance(_import(good, dryRun=[{"metricName": pattern}]), Imported)
     template = {"kind": "ClusterAnalysisTemplate", "spec": {"templates": [{"templateName": "other"}]}}
     (included,) = import_templates([template], {})
     assert isinstance(included, Refused)
     assert "other" in included.why
+
+
+def test_arguments_from_elsewhere_are_named_and_the_new_hash_is_a_placeholder() -> None:
+    query = {"prometheus": {"address": "http://p:9090", "query": 'x{h="{{ args.new }}",n="{{args.ns}}"}'}}
+    metric = {"provider": query, "successCondition": "true"}
+    new = {"name": "new", "valueFrom": {"podTemplateHashValue": "Latest"}}
+    namespace = {"name": "ns", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}
+    refused = _import(metric, args=[new, namespace])
+    assert isinstance(refused, Refused)
+    assert refused.why == "prometheus.query needs ns (from its fieldRef, which is not read): give --arg ns=VALUE"
+    template = {"kind": "AnalysisTemplate", "spec": {"metrics": [metric], "args": [new, namespace]}}
+    (found,) = import_templates([template], {"ns": "shop"})
+    assert isinstance(found, Imported)
+    assert found.keys["query"] == 'x{h="{{hash}}",n="shop"}'
 
 
 def test_defaults_are_those_of_argo_rollouts() -> None:
