@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 import warnings
@@ -290,6 +291,7 @@ def connect(master: str, limits: Limits) -> SparkConnection:
             warnings.simplefilter("ignore")  # pyspark warns about versions of pandas that nothing here uses
             from pyspark.sql import SparkSession
 
+            _hush()
             running = SparkSession.getActiveSession()
             context = running or _begin(SparkSession.builder, master, limits, undo)
             session = context.newSession()
@@ -309,6 +311,15 @@ def connect(master: str, limits: Limits) -> SparkConnection:
     return SparkConnection(session, limits, undo)
 
 
+def _hush() -> None:
+    """pyspark writes every failing query to stderr, with a stack trace, whether or not somebody catches it."""
+    with suppress(ImportError):  # pyspark 3 has no such logger
+        from pyspark.logger import PySparkLogger
+
+        for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+            PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
 _SESSION = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.variable.substitute": "false",  # ${env:...} in a text stays a text
@@ -321,14 +332,14 @@ def _begin(builder: Any, master: str, limits: Limits, undo: ExitStack) -> Any:
     """A Spark context that is quiet, stays on this machine where it is local, and leaves no files behind."""
     local = master in {"", "local"} or master.startswith("local[")
     folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="headgate-spark-", dir=limits.temp_directory))
-    logging = Path(folder) / "log4j2.properties"
-    logging.write_text(_LOGGING, encoding="utf-8")
+    written = Path(folder) / "log4j2.properties"
+    written.write_text(_LOGGING, encoding="utf-8")
     settings = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": folder,
         "spark.sql.warehouse.dir": f"{folder}/warehouse",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging.as_uri()}",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={written.as_uri()}",
     }
     if local:
         threads = limits.threads or "*"

@@ -56,6 +56,11 @@ def planned_types() -> frozenset[str]:
     return frozenset(_PLANNERS)
 
 
+def arguments_of(kind: str) -> frozenset[str]:
+    """The arguments that the planned type `kind` takes."""
+    return frozenset(_PLANNERS[kind][0])
+
+
 def plan(
     expectation: Expectation,
     schema: Schema,
