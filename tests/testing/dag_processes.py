@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -16,7 +18,10 @@ from headgate.clock import SystemClock
 from headgate.errors import HeadgateError
 from tests.testing.dag_stores import bundle, loader, quiet
 
-_MODULES = ["cicd.dags.gcs", "cicd.dags.local", "tests.testing.dag_processes"]
+_MODULES = ["cicd.dags.gcs", "cicd.dags.s3", "cicd.dags.local", "botocore.session", "tests.testing.dag_processes"]
+_FILE_EVENTS = frozenset(
+    {"open", "os.rename", "os.utime", "os.remove", "os.mkdir", "os.rmdir", "os.scandir", "fcntl.flock", "os.truncate"}
+)
 
 
 def context() -> ForkServerContext:
@@ -27,14 +32,24 @@ def context() -> ForkServerContext:
 
 
 class Run:
-    """One delivery of `files` to `url` in its own process. It waits for `go`."""
+    """One delivery of `files` to `url` in its own process. It waits for `go`.
+
+    With `die_at` it kills itself with SIGKILL just before that operation on files below the target (from 0).
+    """
 
     def __init__(
-        self, url: str, files: Mapping[str, bytes], *, name: str, environ: Mapping[str, str], workers: int = 8
+        self,
+        url: str,
+        files: Mapping[str, bytes],
+        *,
+        name: str,
+        environ: Mapping[str, str],
+        workers: int = 8,
+        die_at: int | None = None,
     ) -> None:
         self._ours, theirs = multiprocessing.Pipe()
         self._process: ForkServerProcess = context().Process(
-            target=_deliver, args=(theirs, url, dict(files), name, dict(environ), workers), daemon=True
+            target=_deliver, args=(theirs, url, dict(files), name, dict(environ), workers, die_at), daemon=True
         )
         self._process.start()
         theirs.close()
@@ -60,13 +75,21 @@ class Run:
 
 
 def _deliver(
-    pipe: Connection[Any, Any], url: str, files: dict[str, bytes], name: str, environ: dict[str, str], workers: int
+    pipe: Connection[Any, Any],
+    url: str,
+    files: dict[str, bytes],
+    name: str,
+    environ: dict[str, str],
+    workers: int,
+    die_at: int | None,
 ) -> None:
     os.environ.update(environ)
     target = open_target(url)
     mine = bundle(target.store, run=name, prefix=target.prefix, workers=workers, process=describe_process())
     pipe.send("ready")
     pipe.recv()
+    if die_at is not None:
+        _die_at(die_at, url.removeprefix("file://").rpartition("/")[0])
     try:
         deliver(mine, loader(files), clock=SystemClock(), progress=quiet)
     except HeadgateError as error:
@@ -74,3 +97,17 @@ def _deliver(
     else:
         pipe.send("done")
     target.close()
+
+
+def _die_at(point: int, folder: str) -> None:
+    seen = 0
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        nonlocal seen
+        if event not in _FILE_EVENTS or not (event == "fcntl.flock" or str(args[0]).startswith(folder)):
+            return
+        if seen == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+        seen += 1
+
+    sys.addaudithook(hook)

@@ -181,12 +181,15 @@ def loopback_aws(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """S3 is at `url`; nothing of this machine's own AWS settings is used."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    settings = {
+    for name, value in aws_environ(url).items():
+        monkeypatch.setenv(name, value)
+
+
+def aws_environ(url: str) -> dict[str, str]:
+    return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)

@@ -13,14 +13,13 @@ import pytest
 
 from cicd.dags.alive import describe_process
 from cicd.dags.delivery import deliver
-from cicd.dags.gcs import GcsStore
 from cicd.dags.inspect import inspect
-from cicd.dags.local import LocalStore
 from cicd.dags.store import DagStore
-from cicd.sandbox.gcs import GcsSandbox
 from cicd.sandbox.object_faults import Fault, FaultKind, Request
+from cicd.sandbox.object_server import ObjectSandbox
 from headgate.clock import SystemClock
 from headgate.errors import LockHeldError
+from tests.testing.dag_buckets import Buckets, buckets_of
 from tests.testing.dag_processes import Run
 from tests.testing.dag_stores import bundle, commit_of, contents, loader, quiet
 from tests.testing.stepped_clock import SteppedClock
@@ -30,13 +29,14 @@ OLD = {"dag.py": DAG + b"import helper_1\n", "helper_1.py": b"H = 1\n", "same.py
 NEW = {"dag.py": DAG + b"import helper_2\n", "helper_2.py": b"H = 2\n", "same.py": b"S = 1\n", "lib/a.sql": b"select 2"}
 FOREIGN = {"airflow_monitoring.py": b"# Composer's own"}
 ROUNDS = int(os.environ.get("HEADGATE_RACE_ROUNDS", "2"))
+MANY_ROUNDS = int(os.environ.get("HEADGATE_RACE_ROUNDS", "1"))
+KILL_STEP = int(os.environ.get("HEADGATE_KILL_STEP", "5"))  # of S3, whose client starts slowly, and of files
 
 
 @pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[GcsSandbox]:
-    with GcsSandbox() as running:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", running.url)
-        yield running
+def buckets(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Buckets]:
+    with buckets_of(request.param, tmp_path, monkeypatch) as found:
+        yield found
 
 
 def push(store: DagStore, files: Mapping[str, bytes], *, process: str | None = None) -> None:
@@ -58,7 +58,7 @@ def assert_whole(store: DagStore, files: Mapping[str, bytes]) -> None:
     assert seen.lock is None or seen.lock.holder == "victim"
 
 
-def settled(sandbox: GcsSandbox) -> None:
+def settled(sandbox: ObjectSandbox) -> None:
     """Requests that a dead process had sent are answered all the same: wait until they are."""
     seen, quiet_for = -1, 0
     for _ in range(1000):
@@ -71,7 +71,7 @@ def settled(sandbox: GcsSandbox) -> None:
     raise AssertionError("the sandbox is still busy")
 
 
-def kill_at(sandbox: GcsSandbox, run: Run, point: int, *, after: bool) -> str:
+def kill_at(sandbox: ObjectSandbox, run: Run, point: int, *, after: bool) -> str:
     """Let `run` go and kill it when its request number `point` arrives, before or after it has its effect."""
 
     def decide(number: int, request: Request) -> Fault | None:
@@ -89,43 +89,78 @@ def kill_at(sandbox: GcsSandbox, run: Run, point: int, *, after: bool) -> str:
     return ended
 
 
-@pytest.mark.parametrize(("follow_up", "after"), [("same", False), ("same", True), ("back", True)])
+def started(buckets: Buckets, name: str) -> tuple[str, DagStore]:
+    """A bucket with the files of others and the release of OLD."""
+    url, store = buckets.new(name)
+    for path, data in FOREIGN.items():
+        store.write(f"dags/{path}", data, if_generation=0)
+    push(store, OLD)
+    return url, store
+
+
+def follow_up_is_whole(store: DagStore, files: Mapping[str, bytes]) -> None:
+    """After the death of a run that delivered NEW: one of both releases is in force, and the next run mends it all."""
+    books = bundle(store).ledger.read()
+    assert books.manifest is not None
+    assert books.manifest.commit in {commit_of(OLD), commit_of(NEW)}
+    there = contents(store)
+    assert {path: there[path] for path in FOREIGN} == FOREIGN
+    push(store, files, process=describe_process())
+    assert_whole(store, files)
+
+
+@pytest.mark.parametrize(
+    ("buckets", "follow_up", "after"),
+    [("gcs", "same", False), ("gcs", "same", True), ("gcs", "back", True), ("s3", "same", True), ("s3", "back", False)],
+    indirect=["buckets"],
+)
 def test_sigkill_at_every_request(
-    sandbox: GcsSandbox, capsys: pytest.CaptureFixture[str], follow_up: str, *, after: bool
+    buckets: Buckets, capsys: pytest.CaptureFixture[str], follow_up: str, *, after: bool
 ) -> None:
     """The lock of the dead is taken over at once, because it is seen to be dead; then all is whole."""
-    wanted = NEW if follow_up == "same" else OLD
-    for point in count():
-        sandbox.create_bucket(f"b-{point}")
-        store = GcsStore(f"b-{point}")
-        for path, data in FOREIGN.items():
-            store.write(f"dags/{path}", data, if_generation=0)
-        push(store, OLD)
-        environ = {"STORAGE_EMULATOR_HOST": sandbox.url}
-        ended = kill_at(sandbox, Run(f"gs://b-{point}/dags", NEW, name="victim", environ=environ), point, after=after)
+    server = buckets.server
+    assert server is not None
+    step = KILL_STEP if buckets.kind == "s3" else 1
+    for point in count(step=step):
+        url, store = started(buckets, f"b-{point}")
+        ended = kill_at(server, Run(url, NEW, name="victim", environ=buckets.environ), point, after=after)
         if ended == "done":
             assert_whole(store, NEW)
-            store.close()
             break
         assert ended == "killed"
-        books = bundle(store).ledger.read()
-        assert books.manifest is not None
-        assert books.manifest.commit in {commit_of(OLD), commit_of(NEW)}
-        for path, data in FOREIGN.items():
-            assert contents(store)[path] == data
-        push(store, wanted, process=describe_process())
-        assert_whole(store, wanted)
-        store.close()
+        follow_up_is_whole(store, NEW if follow_up == "same" else OLD)
     with capsys.disabled():
-        print(f"\nSIGKILL {'after' if after else 'before'} each of {point} requests, then {follow_up}: whole")
+        when = "after" if after else "before"
+        print(f"\n{buckets.kind}: SIGKILL {when} {-(-point // step)} of {point} requests, then {follow_up}: whole")
     assert point > 15
 
 
-def test_the_lock_of_the_dead_blocks_those_who_cannot_see_that(sandbox: GcsSandbox) -> None:
-    sandbox.create_bucket("bucket")
-    store = GcsStore("bucket")
-    run = Run("gs://bucket/dags", NEW, name="victim", environ={"STORAGE_EMULATOR_HOST": sandbox.url})
-    assert kill_at(sandbox, run, 8, after=True) == "killed"
+@pytest.mark.parametrize("buckets", ["file"], indirect=True)
+def test_sigkill_at_every_operation_on_files(buckets: Buckets, capsys: pytest.CaptureFixture[str]) -> None:
+    """Between any two of: opening, renaming, stamping, removing a file, making a folder, taking the file lock."""
+    points = 0
+    for point in count(step=KILL_STEP):
+        url, store = started(buckets, f"b-{point}")
+        run = Run(url, NEW, name="victim", environ={}, workers=1, die_at=point)
+        run.go()
+        ended = run.ended()
+        if ended == "done":
+            assert_whole(store, NEW)
+            break
+        assert ended == "killed"
+        follow_up_is_whole(store, NEW if point % 2 else OLD)
+        points += 1
+    with capsys.disabled():
+        print(f"\nfile: SIGKILL before {points} of {point} operations on files, then again or back: whole")
+    assert point > 80
+
+
+@pytest.mark.parametrize("buckets", ["gcs"], indirect=True)
+def test_the_lock_of_the_dead_blocks_those_who_cannot_see_that(buckets: Buckets) -> None:
+    url, store = buckets.new("bucket")
+    run = Run(url, NEW, name="victim", environ=buckets.environ)
+    assert buckets.server is not None
+    assert kill_at(buckets.server, run, 8, after=True) == "killed"
     lock = store.read(bundle(store).ledger.layout.lock)
     assert lock is not None
     with pytest.raises(LockHeldError, match="locked by victim"):
@@ -134,25 +169,23 @@ def test_the_lock_of_the_dead_blocks_those_who_cannot_see_that(sandbox: GcsSandb
     store.write(bundle(store).ledger.layout.lock, elsewhere, if_generation=lock[1])
     with pytest.raises(LockHeldError, match="locked by victim"):
         push(store, NEW, process=describe_process())
-    store.close()
 
 
-@pytest.mark.parametrize("pipelines", [2, 20])
-@pytest.mark.parametrize("kind", ["file", "gcs"])
-def test_pipelines_at_once(
-    sandbox: GcsSandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, pipelines: int
-) -> None:
+@pytest.mark.parametrize(
+    ("buckets", "pipelines"),
+    [("file", 2), ("gcs", 2), ("s3", 2), ("file", 20), ("gcs", 20), ("s3", 20)],
+    indirect=["buckets"],
+)
+def test_pipelines_at_once(buckets: Buckets, capsys: pytest.CaptureFixture[str], pipelines: int) -> None:
     """Different commits pushed at once: the bucket is one of them, and the others say clearly that they lost."""
-    sandbox.create_bucket("bucket")
-    store: DagStore = LocalStore(tmp_path) if kind == "file" else GcsStore("bucket")
-    url = f"file://{tmp_path}/dags" if kind == "file" else "gs://bucket/dags"
+    url, store = buckets.new("bucket")
     for path, data in FOREIGN.items():
         store.write(f"dags/{path}", data, if_generation=0)
     endings: dict[str, int] = {}
-    for turn in range(ROUNDS):
+    rounds = ROUNDS if pipelines == 2 else MANY_ROUNDS
+    for turn in range(rounds):
         trees = [{**NEW, "n.py": b"%d.%d" % (turn, n), "lib/t.py": b"T = %d.%d" % (turn, n)} for n in range(pipelines)]
-        environ = {"STORAGE_EMULATOR_HOST": sandbox.url}
-        runs = [Run(url, tree, name=f"run {n}", environ=environ, workers=4) for n, tree in enumerate(trees)]
+        runs = [Run(url, tree, name=f"run {n}", environ=buckets.environ, workers=4) for n, tree in enumerate(trees)]
         for run in runs:
             run.go()
         ended = [run.ended() for run in runs]
@@ -166,6 +199,4 @@ def test_pipelines_at_once(
         assert ended[winner] == "done"
         assert_whole(store, trees[winner])
     with capsys.disabled():
-        print(f"\n{ROUNDS} rounds of {pipelines} processes on {kind}: {endings}")
-    if isinstance(store, GcsStore):
-        store.close()
+        print(f"\n{rounds} rounds of {pipelines} processes on {buckets.kind}: {endings}")
