@@ -10,25 +10,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from observability.collector.facts import (
-    CommitFact,
-    Id,
-    Origin,
     deployment_event,
     fact,
-    host,
     incident_events,
     last_part,
     merge_events,
-    paths,
     push_events,
     sha,
     tiered,
     web,
 )
+from observability.collector.gitlab_payloads import Deployment, Issue, Job, MergeRequest, Pipeline, Project, Push
 from observability.collector.model import Delivery, Hints, Ignored, Refused, Translated, Translation
-from observability.collector.moments import MaybeMoment, Moment
 from observability.events import DeliveryEvent, Kind
-from observability.records import Foreign, Text
 
 OUTCOMES: Mapping[str, str] = {"success": "success", "failed": "failure", "canceled": "canceled"}
 """What the statuses of deployments, jobs and pipelines that ended mean; the others have not ended, or never ran."""
@@ -40,158 +34,6 @@ _UNFINISHED = frozenset(
 )  # fmt: skip
 _DEPLOYS = frozenset({"start", "", None})
 _SEVERITY_UNKNOWN = "unknown"
-
-
-class Project(Foreign):
-    """As in every payload (`Project#hook_attrs`)."""
-
-    id: Id | None = None
-    path_with_namespace: Text
-    web_url: str = ""
-    default_branch: str | None = None
-
-    @property
-    def origin(self) -> Origin:
-        """Numbered, as a project may be renamed; only old payloads lack the number."""
-        return Origin(
-            provider="gitlab", project=f"{host(self.web_url, 'gitlab')}/{self.id or self.path_with_namespace}"
-        )
-
-
-class _Author(Foreign):
-    name: str = ""
-
-
-class _Commit(Foreign):
-    id: Text
-    message: str = ""
-    timestamp: MaybeMoment = None
-    added: tuple[str, ...] | None = None
-    modified: tuple[str, ...] | None = None
-    removed: tuple[str, ...] | None = None
-
-    @property
-    def fact(self) -> CommitFact:
-        return CommitFact(
-            sha=sha(self.id) or self.id,
-            at=self.timestamp,
-            message=self.message,
-            paths=paths((self.added, self.modified, self.removed)),
-        )
-
-
-class _Push(Foreign):
-    ref: Text
-    before: str | None = None
-    after: str | None = None
-    project: Project
-    commits: tuple[_Commit, ...] = ()
-    total_commits_count: int = 0
-
-
-class _Request(Foreign):
-    """`object_attributes` of a merge request."""
-
-    iid: Id
-    action: str | None = None
-    state: str | None = None
-    title: str = ""
-    url: str | None = None
-    created_at: MaybeMoment = None
-    updated_at: MaybeMoment = None
-    merged_at: MaybeMoment = None
-    target_branch: str | None = None
-    merge_commit_sha: str | None = None
-    squash_commit_sha: str | None = None
-    last_commit: _Commit | None = None
-
-
-class _MergeRequest(Foreign):
-    project: Project
-    object_attributes: _Request
-
-
-class _Run(Foreign):
-    """`object_attributes` of a pipeline."""
-
-    id: Id
-    sha: str | None = None
-    ref: str | None = None
-    status: Text
-    source: str | None = None
-    name: str | None = None
-    url: str | None = None
-    created_at: MaybeMoment = None
-    finished_at: MaybeMoment = None
-    duration: float | None = None
-
-
-class _RequestOfRun(Foreign):
-    iid: Id
-
-
-class _Pipeline(Foreign):
-    project: Project
-    object_attributes: _Run
-    merge_request: _RequestOfRun | None = None
-    commit: _Commit | None = None
-
-
-class _Environment(Foreign):
-    name: Text
-    action: str | None = None
-    deployment_tier: str | None = None
-
-
-class _Job(Foreign):
-    project: Project
-    build_id: Id
-    build_name: str = ""
-    build_status: Text
-    build_finished_at: MaybeMoment = None
-    sha: str | None = None
-    pipeline_id: Id | None = None
-    retries_count: int = 0
-    environment: _Environment | None = None
-
-
-class _Deployment(Foreign):
-    project: Project
-    deployment_id: Id
-    deployable_id: Id | None = None
-    deployable_url: str | None = None
-    status: Text
-    status_changed_at: Moment
-    environment: Text
-    environment_tier: str | None = None
-    short_sha: str | None = None
-    commit_url: str | None = None
-    ref: str | None = None
-
-
-class _Label(Foreign):
-    title: str = ""
-
-
-class _IssueAttributes(Foreign):
-    iid: Id
-    type: str | None = None
-    issue_type: str | None = None
-    title: str = ""
-    state: str = ""
-    action: str | None = None
-    url: str | None = None
-    created_at: Moment
-    updated_at: MaybeMoment = None
-    closed_at: MaybeMoment = None
-    severity: str | None = None
-    labels: tuple[_Label, ...] | None = None
-
-
-class _Issue(Foreign):
-    project: Project
-    object_attributes: _IssueAttributes
-    labels: tuple[_Label, ...] | None = None
 
 
 def translate(delivery: Delivery) -> Translation:
@@ -221,7 +63,7 @@ def _told(events: Sequence[DeliveryEvent]) -> Translated:
 
 
 def _push(body: Mapping[str, Any], hints: Hints) -> Translation:
-    push = _Push.model_validate(body)
+    push = Push.model_validate(body)
     branch = push.ref.removeprefix("refs/heads/")
     after = sha(push.after)
     if after is None:
@@ -243,7 +85,7 @@ def _push(body: Mapping[str, Any], hints: Hints) -> Translation:
 
 
 def _merge_request(body: Mapping[str, Any], hints: Hints) -> Translation:
-    parsed = _MergeRequest.model_validate(body)
+    parsed = MergeRequest.model_validate(body)
     request, project = parsed.object_attributes, parsed.project
     last = request.last_commit.fact if request.last_commit else None
     change, key = change_name(project, request.iid), f"merge_request/{request.iid}"
@@ -286,7 +128,7 @@ def _merge_request(body: Mapping[str, Any], hints: Hints) -> Translation:
 
 
 def _pipeline(body: Mapping[str, Any], hints: Hints) -> Translation:
-    parsed = _Pipeline.model_validate(body)
+    parsed = Pipeline.model_validate(body)
     run, project = parsed.object_attributes, parsed.project
     outcome = OUTCOMES.get(run.status)
     if outcome is None:
@@ -320,7 +162,7 @@ def _not_ended(status: str, what: str) -> Translation:
 
 
 def _job(body: Mapping[str, Any], hints: Hints) -> Translation:
-    job = _Job.model_validate(body)
+    job = Job.model_validate(body)
     outcome = OUTCOMES.get(job.build_status)
     if job.environment is None:
         return Ignored(reason="a job that deploys nothing; its pipeline tells how it ended")
@@ -351,7 +193,7 @@ def _job(body: Mapping[str, Any], hints: Hints) -> Translation:
 
 
 def _deployment(body: Mapping[str, Any], hints: Hints) -> Translation:
-    found = _Deployment.model_validate(body)
+    found = Deployment.model_validate(body)
     outcome = OUTCOMES.get(found.status)
     if outcome is None:
         return _not_ended(found.status, "deployment")
@@ -375,7 +217,7 @@ def _deployment(body: Mapping[str, Any], hints: Hints) -> Translation:
 
 
 def _issue(body: Mapping[str, Any], hints: Hints) -> Translation:
-    parsed = _Issue.model_validate(body)
+    parsed = Issue.model_validate(body)
     issue, project = parsed.object_attributes, parsed.project
     if not _is_incident(parsed):
         return Ignored(reason="an issue that is no incident")
@@ -399,7 +241,7 @@ def _issue(body: Mapping[str, Any], hints: Hints) -> Translation:
     )
 
 
-def _is_incident(parsed: _Issue) -> bool:
+def _is_incident(parsed: Issue) -> bool:
     """By its type, or, where incidents are ordinary issues, by the label `incident` that GitLab itself uses."""
     issue = parsed.object_attributes
     types = {(issue.type or "").lower(), (issue.issue_type or "").lower()}

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from observability.collector.model import Delivery, Hints, Translation
+from headgate.clock import format_timestamp
+from observability.collector.model import Delivery, Hints, Translated, Translation
 from observability.collector.senders import SENDERS, translate
-from tests.testing.delivery import at
+from observability.collector.verify import Scheme
+from observability.events import DeliveryEvent
+from tests.testing.collector_server import SECRETS
+from tests.testing.delivery import at, deployed
+from tests.testing.webhooks import prove
 
 ROOT = Path(__file__).resolve().parents[2] / "samples" / "webhooks"
 JSON = {"content-type": "application/json"}
@@ -29,6 +35,11 @@ _BITBUCKET = {
     "pullrequest_created": "pullrequest:created",
     "commit_status_updated": "repo:commit_status_updated",
 }
+
+TOKEN = SECRETS["HEADGATE_COLLECTOR_TOKEN"]
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+GITLAB = {"x_gitlab_token": SECRETS["HEADGATE_GITLAB_WEBHOOK_TOKEN"]}
+EVENT = deployed("5 09:00", "c9", release="r9")
 
 
 def sample(name: str) -> Any:
@@ -62,3 +73,38 @@ def told(name: str, hints: Hints = Hints(), **changes: Any) -> Translation:  # n
         body=changed(sample(name), **changes), headers=headers(name), hints=hints, received_at=at("9 00:00")
     )
     return translate(SENDERS[name.partition("/")[0]], delivery)
+
+
+def events(result: object) -> tuple[DeliveryEvent, ...]:
+    assert isinstance(result, Translated), result
+    return result.events
+
+
+def only(result: object) -> DeliveryEvent:
+    (event,) = events(result)
+    return event
+
+
+def line(event: DeliveryEvent) -> tuple[Any, ...]:
+    return (
+        event.kind.value,
+        format_timestamp(event.occurred_at),
+        event.service,
+        event.environment,
+        event.outcome,
+        event.commit and event.commit[:7],
+    )
+
+
+def body_of(name: str) -> bytes:
+    return json.dumps(sample(name)).encode()
+
+
+def proof(name: str, body: bytes) -> dict[str, str]:
+    scheme, variable = {
+        "gitlab": (Scheme.GITLAB_TOKEN, "HEADGATE_GITLAB_WEBHOOK_TOKEN"),
+        "github": (Scheme.GITHUB, "HEADGATE_GITHUB_WEBHOOK_SECRET"),
+        "bitbucket": (Scheme.BITBUCKET, "HEADGATE_BITBUCKET_WEBHOOK_SECRET"),
+        "pagerduty": (Scheme.PAGERDUTY, "HEADGATE_PAGERDUTY_WEBHOOK_SECRET"),
+    }.get(name.partition("/")[0], (Scheme.BEARER, "HEADGATE_COLLECTOR_TOKEN"))
+    return prove(scheme, SECRETS[variable], body, datetime.now(UTC))
