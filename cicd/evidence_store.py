@@ -15,6 +15,7 @@ from deployments.analysis.ports import Subject
 from deployments.analysis.seen import Seen, draw, figures_of
 from gates.verdict import Outcome
 from headgate.clock import Clock
+from headgate.secrets import mask
 from observability.events import DeliveryEvent
 from observability.figure import DATA_KEY, Figure, dump_figures
 
@@ -90,7 +91,7 @@ class EvidenceFolder:
         try:
             (self.root / FOLDER).mkdir(parents=True, exist_ok=True)
             (self.root / path).write_text(json.dumps(document, allow_nan=False) + "\n", encoding="utf-8")
-            (self.root / path).with_suffix(".svg").write_text(draw(metric, seen, release), encoding="utf-8")
+            (self.root / path).with_suffix(".svg").write_text(mask(draw(metric, seen, release)), encoding="utf-8")
         except OSError as error:
             self.say(f"warning: the evidence of {metric} could not be kept: {error}")
             return ""

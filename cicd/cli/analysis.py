@@ -353,9 +353,10 @@ _NUMBERS = re.compile(rf"\[\n\s+({_NUMBER}(?:,\n\s+{_NUMBER})*)\n\s+\]")
 
 def _write(path: Path, text: str) -> None:
     from headgate.errors import ConfigError
+    from headgate.secrets import mask
 
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(mask(text), encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"cannot be written: {error.strerror}", where=str(path), next_step="Give another place."

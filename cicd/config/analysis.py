@@ -66,7 +66,7 @@ class AnalysisConfig(Section):
     count: int = Field(default=5, ge=1)
     """Measurements that must pass. Tests stop when they know."""
     failure_limit: int = Field(default=0, ge=0)
-    """More failed measurements than this fail the analysis. Tests need no limit."""
+    """More failed measurements than this, over all steps of a version, fail the analysis. Tests need no limit."""
     inconclusive_limit: int = Field(default=3, ge=0)
     """More measurements without enough events (for tests: without data) than this end the analysis INCONCLUSIVE."""
     consecutive_error_limit: int = Field(default=4, ge=0)

@@ -26,6 +26,7 @@ from deployments.analysis.seen import Judged, Measured, Result, Seen, Taken, mea
 from deployments.analysis.threshold import QueryError, ThresholdPolicy
 from gates.verdict import Verdict
 from headgate.errors import ConfigError
+from headgate.secrets import mask
 
 FORMAT = "headgate-evidence/1"
 _FAMILY = "headgate-evidence/"
@@ -49,11 +50,14 @@ def result_document(seen: Seen) -> dict[str, Any]:
 
 
 def evidence_document(seen: Seen, release: Mapping[str, object] | None = None) -> dict[str, Any]:
-    """Everything: the policy, what was seen, the verdict, the judge's version, and whose release it was; sealed."""
-    document = {"format": FORMAT, "judge": VERSION} | (
-        _judged(seen.recording) if isinstance(seen, Judged) else _measured(seen)
-    )
+    """Everything: the policy, what was seen, the verdict, the judge's version, and whose release it was; sealed.
+
+    Secrets are masked in all texts.
+    """
+    document: dict[str, Any] = {"format": FORMAT, "judge": VERSION}
+    document |= _judged(seen.recording) if isinstance(seen, Judged) else _measured(seen)
     document |= {"result": result_document(seen)} | ({"release": dict(release)} if release else {})
+    document = _masked(document)
     return document | {"sha256": _seal(document)}
 
 
@@ -214,6 +218,14 @@ def _measured_text(seen: Measured) -> str:
     lines = [f"{seen.outcome.value}  {seen.policy.name}: {seen.message}"]
     lines += [f"  {leaf.name}: {leaf.outcome.value}  {leaf.message}" for leaf in seen.verdict.children]
     return "\n".join(lines)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _masked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    return mask(value) if isinstance(value, str) else value
 
 
 def _seal(document: Mapping[str, Any]) -> str:

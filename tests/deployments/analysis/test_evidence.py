@@ -26,6 +26,7 @@ from deployments.analysis.seen import Measured, Result, Seen, Taken, figures_of,
 from deployments.analysis.threshold import QueryError, ThresholdPolicy
 from gates.verdict import Outcome, Verdict
 from headgate.errors import ConfigError, UnreachableError
+from headgate.secrets import Secret
 from observability.figure import Figure, dump_figures, parse_figures, spark, svg
 from tests.deployments.analysis.test_judged import START, Counters
 
@@ -170,6 +171,16 @@ def test_a_file_that_was_changed_is_told_from_one_of_another_version(case: str) 
         again = replay(other, where="evidence.json")
         assert (again.seen, again.document["verdict"]) == (None, "ERROR")
         assert "replay it with that version" in str(again.trouble)
+
+
+def test_secrets_are_masked_and_the_verdict_is_the_same_again() -> None:
+    secret = "hg-evidence-token-5b1f"
+    Secret(secret)
+    kept = Kept()
+    drive(conditioned(UnreachableError(f"no connection with {secret}", where="x"))(kept))
+    (document,) = kept.documents()
+    assert secret not in json.dumps(document)
+    assert replay(document, where="evidence.json").trouble is None
 
 
 def test_an_undecided_step_can_be_kept_as_it_stands() -> None:
