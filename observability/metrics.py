@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -17,9 +17,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from headgate.clock import Clock
-from observability.dora import DoraReport, Period, Span, evaluate_dora
+from observability.dora import DoraReport, Period, Span
 from observability.events import DeliveryEvent, Kind
 from observability.history import DELIVERY
+from observability.reporting import report_of
 
 if TYPE_CHECKING:
     from observability.store import EventStore
@@ -36,9 +37,9 @@ class StoreCollector(Collector):
         self._window = window
 
     def collect(self) -> Iterator[Metric]:
-        events = tuple(self._store.read())
-        yield from counters(events)
-        yield from gauges(events, self._clock.now(), self._window)
+        yield from counters(self._store.read())
+        now = self._clock.now()
+        yield from gauges(report_of(self._store, Period(start=now - self._window, end=now)), self._window)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: registering must not read the store."""
@@ -95,9 +96,8 @@ def _counter(name: str, text: str, labels: tuple[str, ...], values: Iterable[tup
     return family
 
 
-def gauges(events: Iterable[DeliveryEvent], now: datetime, window: timedelta) -> Iterator[Metric]:
+def gauges(report: DoraReport, window: timedelta) -> Iterator[Metric]:
     """The five DORA metrics over the window that ends now, and the number of items behind each."""
-    report = evaluate_dora(events, Period(start=now - window, end=now))
     length = GaugeMetricFamily("headgate_dora_window_seconds", "Length of the window of the headgate_dora gauges.")
     length.add_metric((), window.total_seconds())
     yield length

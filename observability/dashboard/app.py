@@ -20,10 +20,11 @@ from headgate.errors import HeadgateError
 from observability.dashboard import pages
 from observability.dashboard.changes import change_view
 from observability.dashboard.view import overview
-from observability.dora import Period, evaluate_dora
+from observability.dora import Period
 from observability.dora_report import to_data
 from observability.metrics import expose
 from observability.paths import find_path, paths
+from observability.reporting import report_of
 
 if TYPE_CHECKING:
     from observability.store import EventStore
@@ -84,6 +85,7 @@ class _Views:
             now=self.clock.now(),
             days=_days(request, self.days),
             zone=self.zone,
+            report=lambda period: report_of(self.store, period),
         )
         return HTMLResponse(pages.overview_page(view))
 
@@ -102,11 +104,11 @@ class _Views:
     def dora(self, request: Request) -> Response:
         now = self.clock.now()
         query = request.query_params
-        report = evaluate_dora(
-            self.store.read(),
+        service, environment = query.get("service"), query.get("environment")
+        report = report_of(
+            self.store,
             Period(start=now - timedelta(days=_days(request, self.days)), end=now),
-            service=query.get("service"),
-            environment=query.get("environment"),
+            wanted=lambda name, where: service in (None, name) and environment in (None, where),
         )
         return JSONResponse(to_data(report))
 

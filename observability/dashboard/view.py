@@ -9,7 +9,7 @@ from observability.dashboard import charts
 from observability.dashboard.changes import change_link, change_view, local_time, safe_url
 from observability.dashboard.gates import summarise_gates
 from observability.dashboard.model import Overview, Row, Service, Tile
-from observability.dora import Period, Ratio, ServiceReport, Span, evaluate_dora
+from observability.dora import DoraReport, Period, Ratio, ServiceReport, Span, evaluate_dora
 from observability.dora_report import duration_text, frequency_text, ratio_text
 from observability.events import DeliveryEvent
 from observability.failures import Judged, Recovery
@@ -21,18 +21,27 @@ Link = Callable[[str | None], str | None]
 
 
 def overview(
-    events: Sequence[DeliveryEvent], *, title: str, now: datetime, days: int, zone: tzinfo, single_page: bool = False
+    events: Sequence[DeliveryEvent],
+    *,
+    title: str,
+    now: datetime,
+    days: int,
+    zone: tzinfo,
+    single_page: bool = False,
+    report: Callable[[Period], DoraReport] | None = None,
 ) -> Overview:
     """The front page: the window of `days` that ends now, compared with the one before it.
+
+    `report` knows the metrics of a period; without it they are computed from `events`.
 
     With `single_page` changes are linked as anchors of the same page instead of pages of their own.
     """
     window = timedelta(days=days)
     # The end is exclusive; what happened in this very microsecond belongs to the page.
     period = Period(start=now - window, end=now + timedelta(microseconds=1))
-    report = evaluate_dora(events, period)
-    earlier = evaluate_dora(events, Period(start=period.start - window, end=period.start))
-    before = {(found.service, found.environment): found for found in earlier.services}
+    metrics = report or (lambda wanted: evaluate_dora(events, wanted))
+    told, earlier = metrics(period), metrics(Period(start=period.start - window, end=period.start))
+    before = {(one.service, one.environment): one for one in earlier.services}
     found_paths = paths(events)
     recent = [path for path in reversed(found_paths) if path.events[-1].occurred_at >= period.start][:_CHANGES_SHOWN]
     shown = {path.key for path in recent}
@@ -44,7 +53,7 @@ def overview(
             return None
         return change_link(key, single_page=single_page)
 
-    services = sorted(report.services, key=lambda s: (s.environment not in _PRODUCTION, s.service, s.environment))
+    services = sorted(told.services, key=lambda s: (s.environment not in _PRODUCTION, s.service, s.environment))
     return Overview(
         title=title,
         window=f"{local_time(period.start, zone)} to {local_time(now, zone)}",
@@ -62,7 +71,7 @@ def overview(
         ),
         gates=summarise_gates(events, period, lambda event: link(key_of.get((event.source, event.id)))),
         changes=tuple(change_view(path, zone, single_page=single_page) for path in recent),
-        unattributed=report.unattributed,
+        unattributed=told.unattributed,
         events=sum(event.occurred_at in period for event in events),
     )
 
