@@ -35,6 +35,10 @@ class _Shares:
     then: tuple[Step, ...]
 
 
+_Sent = tuple[Step, Callable[[], Answer] | None]
+"""A step, and how to get its answer if it is on its way already."""
+
+
 class LargeBatch(DuckBatch):
     """A batch whose rows are worth looking for cheaper ways than plain queries."""
 
@@ -59,10 +63,22 @@ class LargeBatch(DuckBatch):
 
     def answer(self, metrics: Sequence[Metric]) -> None:
         said = [metric for metric in metrics if self._sayable(metric)]
-        arrays = self._learn(said)
-        self._simple |= {metric: duck_plan.simplified(metric, self.facts()) for metric in said}
-        self._answer_large(tuple(dict.fromkeys(self._simple[metric] for metric in said)), arrays)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="headgate-quality") as beside:
+            ahead = [(step, self._sent(step, beside)) for step in self._ahead(said)]
+            arrays = self._learn(said)
+            self._simple |= {metric: duck_plan.simplified(metric, self.facts()) for metric in said}
+            running = self._answer_large([self._simple[metric] for metric in said], arrays, ahead, beside)
+        self._answer_quantiles([found for metric in said if isinstance(found := self._simple[metric], Quantiles)])
+        for proof in running:
+            self._finish(proof)
         self._take_over()
+
+    def _ahead(self, metrics: Sequence[Metric]) -> tuple[Step, ...]:
+        """What is about the order of rows, and of no float, about which something is learnt first."""
+        exact = [metric for metric in metrics if not duck_plan.floats([metric], self.facts())]
+        simple = [duck_plan.simplified(metric, self.facts()) for metric in exact]
+        self._decide(simple)
+        return duck_plan.in_order(self._open(simple), self.facts(), self.source, self.dialect).steps
 
     def _take_over(self) -> None:
         """Values of simplified metrics are those of the metrics asked for."""
@@ -105,26 +121,29 @@ class LargeBatch(DuckBatch):
         found = zip(names, row[0::3], row[1::3], row[2::3], strict=True)
         return {name: (low, high) for name, low, high, nan in found if low is not None and not nan}
 
-    def _answer_large(self, metrics: Sequence[Metric], arrays: dict[str, Numbers]) -> None:
+    def _answer_large(
+        self, metrics: Sequence[Metric], arrays: dict[str, Numbers], ahead: Sequence[_Sent], beside: ThreadPoolExecutor
+    ) -> list[Running]:
         """What one thread does alone (sorting, walking through rows in order) is done beside the large queries."""
         self._decide(metrics)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="headgate-quality") as beside:
-            asked = self._open(metrics)
-            taken = {metric for name, held in arrays.items() for metric in asked if held.takes(name, metric)}
-            found = [beside.submit(arrays.pop(name).answers, name, taken) for name in list(arrays)]
-            left = [metric for metric in asked if metric not in taken and not isinstance(metric, Quantiles)]
-            shares = self._shares(left)
-            walks = [self._sent(step, beside) for step in shares.first]
-            running = [started for proof in shares.hashed if (started := self._started(proof)) is not None]
-            for step in shares.then:
-                self.run(step)
-            for values in found:
-                self._values.update(values.result())
-            for step, answered in zip(shares.first, walks, strict=True):
-                self.run(step, answered)
-        self._answer_quantiles([metric for metric in metrics if isinstance(metric, Quantiles)])
-        for proof in running:
-            self._finish(proof)
+        asked = self._open(metrics)
+        taken = {metric for name, held in arrays.items() for metric in asked if held.takes(name, metric)}
+        found = [beside.submit(arrays.pop(name).answers, name, taken) for name in list(arrays)]
+        shares = self._shares(self._left(asked, taken, [step for step, _ in ahead]))
+        walks = [*ahead, *((step, self._sent(step, beside)) for step in shares.first)]
+        running = [started for proof in shares.hashed if (started := self._started(proof)) is not None]
+        for step in shares.then:
+            self.run(step)
+        for values in found:
+            self._values.update(values.result())
+        for step, answered in walks:
+            self.run(step, answered)
+        return running
+
+    def _left(self, asked: Iterable[Metric], taken: set[Metric], ahead: Iterable[Step]) -> list[Metric]:
+        """What neither arrays nor the steps sent ahead answer, and no sorting."""
+        known = taken.union(*(step.metrics for step in ahead))
+        return [metric for metric in asked if metric not in known and not isinstance(metric, Quantiles)]
 
     def _sent(self, step: Step, beside: ThreadPoolExecutor) -> Callable[[], Answer] | None:
         """A step on its way in another thread; None where it has to wait for its turn."""
@@ -262,18 +281,22 @@ class LargeBatch(DuckBatch):
             self._values, self._facts, self._looked_at, self.queries = known
 
     def _explained(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
+        ahead = self._ahead(metrics)
         arrays = self._learn(metrics)
         simple = [duck_plan.simplified(metric, self.facts()) for metric in metrics]
         self._decide(simple)
         asked = self._open(simple)
         taken = {metric for name, held in arrays.items() for metric in asked if held.takes(name, metric)}
-        shares = self._shares([one for one in asked if one not in taken and not isinstance(one, Quantiles)])
+        shares = self._shares(self._left(asked, taken, ahead))
         facts = self.facts()
         hashes = [text for proof in shares.hashed for text in queries(proof, facts.rows, facts.memory, self.dialect)]
         first, then = [self.text(step) for step in shares.first], [self.text(step) for step in shares.then]
-        order = [*first, *hashes, *then] if self.data.shared else [*hashes, *then, *first]
+        walks = [self.text(step) for step in ahead]
         left = [one for one in asked if isinstance(one, Quantiles) and one not in taken]
-        return (*self.queries, *order, *self._explained_quantiles(left))
+        sorts = self._explained_quantiles(left)
+        if self.data.shared:
+            return (*walks, *self.queries, *first, *hashes, *then, *sorts)
+        return (*self.queries, *hashes, *then, *walks, *first, *sorts)
 
     def _explained_quantiles(self, metrics: Sequence[Quantiles]) -> list[str]:
         counts = dict.fromkeys(duck_lists.present_values(metric) for metric in metrics)

@@ -110,7 +110,27 @@ def in_order(metrics: Iterable[Metric], facts: Facts, source: Source, dialect: D
         place = names.index(key) if key in names else len(names)
         names.extend([key] if place == len(names) else [])
         parts.append(_order_part(metric, place))
+    along = [metric for metric in left if _goes_along(metric, names)][:MOST_ALONG]
+    parts += [part_of(metric, dialect) for metric in along]
+    left = [metric for metric in left if metric not in along]
     return Shares(steps=(_beside(names, parts, source, dialect),) if parts else (), left=tuple(left))
+
+
+MOST_ALONG = 3
+"""Rows are walked through by one thread: more than this would keep the others waiting."""
+
+
+def _goes_along(metric: Metric, names: Sequence[str]) -> bool:
+    """Whether `metric` compares a column that is walked through anyway with another: the column is read once then."""
+    if not isinstance(metric, Count):
+        return False
+    found = [part for part in (metric.condition, metric.where) if part is not None]
+    columns = {node.name for part in found for node in part.find_all(exp.Column)}
+    dear = any(part.find(exp.Query, exp.Anonymous) for part in found)
+    return not dear and len(columns) == _PAIR and not columns.isdisjoint(names)
+
+
+_PAIR = 2
 
 
 def _ordered_key(metric: Metric, facts: Facts) -> str | None:
@@ -123,6 +143,7 @@ def _ordered_key(metric: Metric, facts: Facts) -> str | None:
             return None
 
 
+_OURS = ("headgate_value_", "headgate_before_")
 _WRONG: Mapping[tuple[str, bool], type[exp.Binary]] = {
     ("increasing", True): exp.LTE,
     ("increasing", False): exp.LT,
@@ -135,7 +156,9 @@ def _order_part(metric: Metric, place: int) -> Part:
     direction, strictly, proof = "increasing", True, True
     if isinstance(metric, OutOfOrder):
         direction, strictly, proof = metric.direction, metric.strictly, False
-    wrong = _WRONG[direction, strictly](this=exp.column(f"v{place}"), expression=exp.column(f"b{place}"))
+    wrong = _WRONG[direction, strictly](
+        this=exp.column(f"headgate_value_{place}"), expression=exp.column(f"headgate_before_{place}")
+    )
     value = exp.Count(this=exp.Case().when(wrong, literal(1)))
 
     def read(values: Sequence[Any]) -> Any:
@@ -145,9 +168,14 @@ def _order_part(metric: Metric, place: int) -> Part:
 
 
 def _beside(names: Sequence[str], parts: Sequence[Part], source: Source, dialect: Dialect) -> Step:
-    inner = [named(column(name), f"v{place}") for place, name in enumerate(names)]
+    others = {node.name for part in parts for value in part.values for node in value.find_all(exp.Column)}
+    inner: list[exp.Expression] = [column(name) for name in sorted(others) if not name.startswith(_OURS)]
+    inner += [named(column(name), f"headgate_value_{place}") for place, name in enumerate(names)]
     # a window without an order follows the order of the batch, row by row, and holds nothing in memory
-    inner += [named(exp.Window(this=exp.Lag(this=column(name))), f"b{place}") for place, name in enumerate(names)]
+    inner += [
+        named(exp.Window(this=exp.Lag(this=column(name))), f"headgate_before_{place}")
+        for place, name in enumerate(names)
+    ]
     values = [named(value, f"m{index}") for index, part in enumerate(parts) for value in part.values]
     rows = exp.select(*inner).from_(source.table.copy()).subquery("t")
     return Step(
