@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module, util
@@ -45,6 +45,7 @@ class GcsObject:
     md5: str
     crc32c: str | None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    encoding: str | None = None
 
     def resource(self, bucket: str) -> dict[str, Any]:
         """The object resource of the JSON API."""
@@ -56,6 +57,7 @@ class GcsObject:
             "generation": str(self.generation),
             "metageneration": str(self.metageneration),
             "contentType": self.content_type,
+            "contentEncoding": self.encoding,
             "storageClass": "STANDARD",
             "size": str(len(self.data)),
             "md5Hash": self.md5,
@@ -127,6 +129,7 @@ class GcsBucket:
                 created=format_timestamp(now),
                 **_hashes(data),
                 metadata=metadata or {},
+                encoding=params.get("contentEncoding"),
             )
             self._set(name, fresh)
             return fresh
@@ -154,7 +157,7 @@ class GcsBucket:
             return
         data.write_bytes(fresh.data)
         facts = {"name": fresh.name, "generation": fresh.generation, "metageneration": fresh.metageneration}
-        more = {"metadata": dict(fresh.metadata)}
+        more = {"metadata": dict(fresh.metadata), "encoding": fresh.encoding}
         fields.write_text(json.dumps({**facts, "content_type": fresh.content_type, "created": fresh.created, **more}))
 
     def _load(self, folder: Path) -> None:
@@ -165,6 +168,19 @@ class GcsBucket:
             found = GcsObject(**fields, data=data, **_hashes(data))
             self._objects[found.name] = found
             self._last_generation = max(self._last_generation, found.generation)
+
+    def snapshot(self) -> tuple[GcsObject, ...]:
+        """The objects as they are now, for `restore`."""
+        return self.list()
+
+    def restore(self, objects: Iterable[GcsObject]) -> None:
+        """Put the bucket back to a snapshot. Generations go on rising."""
+        with self._mutex:
+            wanted = {item.name: item for item in objects}
+            for name in [name for name in self._objects if name not in wanted]:
+                self._set(name, None)
+            for name, item in wanted.items():
+                self._set(name, item)
 
     def patch(self, name: str, changes: Mapping[str, str | None], params: Mapping[str, str]) -> GcsObject:
         """Change the custom metadata, None removes a key; the generation stays."""

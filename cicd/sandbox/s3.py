@@ -99,6 +99,15 @@ class S3Bucket:
             self._objects[key] = fresh
             return fresh
 
+    def snapshot(self) -> tuple[S3Object, ...]:
+        """The objects as they are now, for `restore`."""
+        return self.list()
+
+    def restore(self, objects: Iterable[S3Object]) -> None:
+        """Put the bucket back to a snapshot."""
+        with self._mutex:
+            self._objects = {item.key: item for item in objects}
+
     def delete(self, key: str, headers: Mapping[str, str]) -> None:
         """Without If-Match deleting what is not there is no error."""
         with self._mutex:

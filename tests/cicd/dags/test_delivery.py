@@ -11,16 +11,12 @@ from pathlib import Path
 import pytest
 
 from cicd.dags.delivery import Outcome, deliver
-from cicd.dags.drift import find_drift
-from cicd.dags.gcs import GcsStore
 from cicd.dags.inspect import inspect
 from cicd.dags.local import LocalStore
 from cicd.dags.planning import Rules
 from cicd.dags.proposal import propose
 from cicd.dags.sources import from_release
 from cicd.dags.store import DagStore
-from cicd.sandbox.gcs import GcsSandbox
-from cicd.sandbox.object_faults import Fault, FaultKind, Request
 from headgate.clock import SystemClock
 from headgate.errors import ConfigError, ConflictError, HeadgateError, LockHeldError, NotFoundError, UnsafeActionError
 from tests.testing.dag_stores import Killed, MortalStore, WatchedStore, bundle, commit_of, contents, loader, quiet
@@ -328,81 +324,6 @@ class TestKilled:
         with pytest.raises(HeadgateError, match=r"changed it first|lock ran out"):
             push(WatchedStore(store, sleep), TWO, clock, run="slow")
         assert_whole(store, THREE)
-
-
-class TestFaults:
-    """Over HTTP: every single call fails once, in every way; the delivery succeeds all the same, or stops cleanly."""
-
-    @pytest.mark.parametrize(
-        "kind", [FaultKind.UNAVAILABLE, FaultKind.RATE_LIMITED, FaultKind.RESET, FaultKind.TRUNCATE]
-    )
-    def test_every_call_fails_once(self, monkeypatch: pytest.MonkeyPatch, clock: SteppedClock, kind: FaultKind) -> None:
-        with GcsSandbox(buckets=["bucket"]) as sandbox:
-            monkeypatch.setenv("STORAGE_EMULATOR_HOST", sandbox.url)
-            store = GcsStore("bucket", clock=clock)
-            for path, data in FOREIGN.items():
-                store.write(f"dags/{path}", data, if_generation=0)
-            spoiled: list[Request] = []
-
-            def once(number: int, request: Request) -> Fault | None:
-                """Spoil the first attempt of every call; alternately before and after it took effect."""
-                if last and last.pop() == request:
-                    return None
-                last.append(request)
-                spoiled.append(request)
-                return Fault(kind=kind, when="before" if len(spoiled) % 2 else "after")
-
-            last: list[Request] = []
-            sandbox.faults.decide = once
-            push(store, ONE, clock)
-            push(store, TWO, clock)
-            rollback(store, clock)
-            sandbox.faults.decide = None
-            assert_whole(store, ONE)
-            assert len(spoiled) > 40
-            store.close()
-
-    def test_a_failure_that_stays_leaves_the_old_release_in_force(
-        self, monkeypatch: pytest.MonkeyPatch, clock: SteppedClock
-    ) -> None:
-        with GcsSandbox(buckets=["bucket"]) as sandbox:
-            monkeypatch.setenv("STORAGE_EMULATOR_HOST", sandbox.url)
-            store = GcsStore("bucket", clock=clock)
-            for path, data in FOREIGN.items():
-                store.write(f"dags/{path}", data, if_generation=0)
-            first = push(store, ONE, clock).manifest
-            sandbox.faults.forget()
-            push(store, TWO, clock)
-            calls, failed = len(sandbox.faults.requests), 0
-            rollback(store, clock)
-            for point in range(calls):
-                sandbox.faults.forget()
-                sandbox.faults.decide = lambda number, request, point=point: (
-                    Fault(kind=FaultKind.UNAVAILABLE) if number >= point else None
-                )
-                ended = ""
-                try:
-                    push(store, TWO, clock, run=f"run {point}")
-                except HeadgateError as error:
-                    ended = str(error)
-                assert "503" in ended or not ended
-                failed += bool(ended)
-                sandbox.faults.decide = None
-                books = bundle(store).ledger.read()
-                assert books.manifest is not None
-                in_force = {file.path for file in books.manifest.files}
-                assert in_force in (set(ONE), set(TWO))
-                if in_force == set(ONE):
-                    assert not [
-                        d
-                        for d in find_drift(bundle(store).target.objects(), books.manifest, books.claims)
-                        if d.kind == "changed"
-                    ]
-                clock.advance(121)
-                rollback(store, clock, first.release)
-                assert_whole(store, ONE)
-            assert failed > 15
-            store.close()
 
 
 def race(
