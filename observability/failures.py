@@ -127,7 +127,8 @@ class _Told:
 def _told(events: Iterable[DeliveryEvent]) -> Iterable[_Told]:
     """What the events tell of each incident. One that was dismissed (`outcome` canceled) is none.
 
-    Two services may use the same name for an incident; a resolution that names no service is of all of them.
+    Two services may use the same name for an incident; a resolution that names no service is of all of them. One that
+    was opened again (`data.reopened`) after its resolution goes on until the next one.
     """
     found: dict[tuple[str, str], dict[str | None, _Told]] = defaultdict(dict)
     dismissed: set[tuple[str, str, str | None]] = set()
@@ -144,7 +145,10 @@ def _told(events: Iterable[DeliveryEvent]) -> Iterable[_Told]:
         known = found.get((event.source, event.subject), {})
         for service, told in known.items():
             if event.service in (None, service) or service is None or event.service not in known:
-                told.resolved_at = event.occurred_at
+                again = any(
+                    d.occurred_at > event.occurred_at and d.data.get("reopened") is True for d in told.detections
+                )
+                told.resolved_at = None if again else event.occurred_at
     for (source, subject), by_service in found.items():
         yield from (told for service, told in by_service.items() if (source, subject, service) not in dismissed)
 

@@ -244,6 +244,7 @@ def incident_events(
     service: str | None,
     environment: str | None = None,
     commit: str | None = None,
+    reopened: datetime | None = None,
     dismissed: bool = False,
     url: str | None = None,
     data: Mapping[str, Scalar] = MappingProxyType({}),
@@ -251,13 +252,18 @@ def incident_events(
     """An incident as it is known now: that it began, and that it ended, if it did.
 
     Each message about an incident tells its beginning again (known, and counted once), so that one whose first
-    message was lost is not lost. `dismissed` says that it was none after all.
+    message was lost is not lost. `reopened` is when it was opened again, in a message about that; `dismissed` says that
+    it was none after all.
     """
     shared: dict[str, Any] = {
         "subject": subject, "service": service, "environment": environment, "commit": commit, "url": url,
     }  # fmt: skip
     status, outcome = ("dismissed", "canceled") if dismissed else ("detected", "")
     first = fact(origin, Kind.INCIDENT_DETECTED, key, status=status, at=began, outcome=outcome, data=data, **shared)
+    if reopened is not None:
+        status = f"reopened {reopened.isoformat()}"
+        again = {**data, "reopened": True}
+        return first, fact(origin, Kind.INCIDENT_DETECTED, key, status=status, at=reopened, data=again, **shared)
     if ended is None:
         return (first,)
     status = f"resolved {ended.isoformat()}"

@@ -233,6 +233,7 @@ def _issue(body: Mapping[str, Any], hints: Hints) -> Translation:
             subject=f"{project.path_with_namespace}#{issue.iid}",
             began=issue.created_at,
             ended=ended,
+            reopened=issue.updated_at if issue.action == "reopen" and not closed else None,
             service=service_of(project, hints),
             environment=hints.environment,
             url=web(issue.url),

@@ -63,6 +63,7 @@ def translate(delivery: Delivery) -> Translation:
             subject=incident.id,
             began=incident.created_at,
             ended=event.occurred_at if resolved and not merged else None,
+            reopened=event.occurred_at if event.event_type == "incident.reopened" else None,
             service=service or None,
             environment=delivery.hints.environment,
             dismissed=merged,

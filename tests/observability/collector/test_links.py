@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from observability.collector.model import Delivery, Hints, Ignored, Refused
 from observability.collector.senders import SENDERS, translate
 from observability.commits import decode_commits
 from observability.environments import is_production
-from observability.events import Kind
+from observability.events import DeliveryEvent, Kind
+from observability.failures import Policy, incidents
+from observability.history import canonical
 from observability.rows import NATURAL_KEY
 from tests.observability.collector.samples import events, line, only, told
 from tests.testing.delivery import at
@@ -178,13 +181,33 @@ def test_a_label_makes_an_incident_of_an_issue() -> None:
     assert event.kind is Kind.INCIDENT_DETECTED
 
 
-def test_an_incident_that_was_opened_again_is_known_and_resolved_later() -> None:
-    first, end = events(told("gitlab/incident_close"))
-    again = only(told("gitlab/incident_open", object_attributes__action="reopen"))
-    assert again.id == first.id
-    later = events(told("gitlab/incident_close", object_attributes__closed_at="2026-11-02 12:00:00 UTC"))[1]
-    assert (later.source, later.subject) == (end.source, end.subject)
-    assert later.id != end.id
+def test_an_incident_that_was_opened_again_lasts_until_it_is_resolved_again() -> None:
+    closed = events(told("gitlab/incident_close"))
+    again: dict[str, Any] = {
+        "object_attributes__action": "reopen",
+        "object_attributes__updated_at": "2026-11-02 11:00:00 UTC",
+    }
+    reopened = events(told("gitlab/incident_open", **again))
+    later = events(told("gitlab/incident_close", object_attributes__closed_at="2026-11-02 12:00:00 UTC"))
+    assert len({event.id for event in (*closed, *reopened, *later)}) == 4  # began, resolved, reopened, resolved
+    assert ends(closed) == ["2026-11-02T10:45:00Z"]
+    assert ends((*closed, *reopened)) == [None]
+    assert ends((*reopened, *later, *closed)) == ["2026-11-02T12:00:00Z"]
+
+
+def test_pagerduty_opens_incidents_again_too() -> None:
+    closed = events(told("pagerduty/resolved"))
+    again: dict[str, Any] = {"event__event_type": "incident.reopened", "event__occurred_at": "2026-11-02T11:00:00Z"}
+    assert ends((*events(told("pagerduty/triggered", **again)), *closed)) == [None]
+    late: dict[str, Any] = {"event__event_type": "incident.reopened", "event__occurred_at": "2026-11-02T10:30:00Z"}
+    assert ends((*events(told("pagerduty/triggered", **late)), *closed)) == ["2026-11-02T10:45:00Z"]
+
+
+def ends(told_events: Sequence[DeliveryEvent]) -> list[str | None]:
+    """When each incident of the events was over."""
+    found = incidents(canonical(told_events), {}, Policy())
+    times = [incident.resolved_at for incident in found]
+    return [None if moment is None else format_timestamp(moment) for moment in times]
 
 
 def test_an_alert_that_fires_again_is_another_incident() -> None:
