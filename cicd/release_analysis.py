@@ -26,6 +26,7 @@ from deployments.analysis.seen import Record
 from deployments.analysis.selector import parse_selector, render
 from deployments.analysis.threshold import ThresholdPolicy
 from deployments.kubernetes import KubernetesPods
+from headgate.errors import ConfigError
 from headgate.http import HttpClient, RetryPolicy
 
 _SCRAPE_TIMEOUT_S = 5.0
@@ -170,6 +171,7 @@ class AnalysisBuilder:
                 baseline=policy.baseline,
             )
         if kind is Kind.GAUGE:
+            _check_distinct(policy.name, config.query or "")
             gauge = PrometheusGauge(query=config.query or "", http=self._client(config.url or ""))
             return GaugeFeed(metric=policy.name, source=gauge, step_s=policy.interval_s, baseline=policy.baseline)
         return CounterFeed(
@@ -211,6 +213,17 @@ class AnalysisBuilder:
         made = HttpClient(url, timeout_s=_SCRAPE_TIMEOUT_S, clock=self.app.clock, retry=retry)
         self.stack.callback(made.close)
         return made
+
+
+def _check_distinct(name: str, query: str) -> None:
+    """Raises `ConfigError` for a query that asks the same of both arms: they would be equal, and pass."""
+    arms = (Arm(hash="1", role="canary"), Arm(hash="2", role="stable"))
+    if len({render(query, arm.placeholders) for arm in arms}) == 1:
+        raise ConfigError(
+            "the query is the same for the canary and its baseline",
+            where=f"analysis.{name}.query",
+            next_step="Put {{hash}} or {{role}} into it, as in avg(queue_depth{rollouts_pod_template_hash=\"{{hash}}\"}).",
+        )
 
 
 def kind_of(config: AnalysisConfig) -> Kind:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import re
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import math
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from cicd.cli.analysis_files import counted_lines, dump, emit_document, folder, manifests, write
 from cicd.cli.context import App, emit, output_option, say
 from headgate.exit_codes import ExitCode
 
-if TYPE_CHECKING:
-    from deployments.analysis.evidence import Replayed
 
-_ABOVE_0 = click.FloatRange(0, min_open=True)
-_CHANCE = click.FloatRange(0, 1, min_open=True, max_open=True)
+class _Number(click.FloatRange):
+    """A range that NaN and the infinities are not in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number; fails like a number out of range."""
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a number to count with.", param, ctx)
+        return found
+
+
+_ABOVE_0 = _Number(0, min_open=True)
+_CHANCE = _Number(0, 1, min_open=True, max_open=True)
 _MOST_LOOKS = 10_000
 
 
@@ -63,86 +69,26 @@ def run(counts: str, policy_path: Path | None, evidence: Path | None, picture_pa
 
     policy = load_policy(policy_path) if policy_path else None
     try:
-        with _lines(counts) as lines:
+        with counted_lines(counts) as lines:
             recording = build_recording(parse_lines(lines, where=counts), policy)
     except RecordingError as error:
         return _unreadable(error, output)
     found = judge(recording)
     if evidence is not None:
-        _write(evidence, dump(evidence_document(Judged(recording=recording, verdict=found))) + "\n")
+        write(evidence, dump(evidence_document(Judged(recording=recording, verdict=found))) + "\n")
     if picture_path is not None:
         from deployments.analysis.picture import picture
 
-        _write(picture_path, picture(found))
-    _emit(output, verdict_document(found), lambda: verdict_text(found))
+        write(picture_path, picture(found))
+    emit_document(output, verdict_document(found), lambda: verdict_text(found))
     return exit_code(found.outcome)
-
-
-def emit_replay(paths: tuple[Path, ...], picture_path: Path | None, output: str) -> int:
-    """Judge the evidence in files anew and print the verdicts; UNDECIDED if one is not the one that stands there.
-
-    A folder stands for its JSON files. Several verdicts exit like the worst of them.
-    """
-    from deployments.analysis.evidence import replay
-    from gates.verdict import combine, exit_code
-
-    files = [file for path in paths for file in _files(path)]
-    found = [(file, replay(_document(file), where=str(file))) for file in files]
-    if picture_path is not None:
-        _write(picture_path, _pictures([one for _, one in found]))
-    documents = [one.document | {"same": one.trouble is None} for _, one in found]
-    if len(found) == 1:
-        data: dict[str, Any] = documents[0]
-    else:
-        data = {"verdicts": {str(file): document for (file, _), document in zip(found, documents, strict=True)}}
-    _emit(output, data, lambda: "\n\n".join(one.text for _, one in found))
-    for file, one in found:
-        name = f"{file}: " if len(found) > 1 else ""
-        if one.trouble is None:
-            say(f"{name}the verdict is the one that was written down, bit for bit")
-        else:
-            say(f"{name}the verdict is NOT the one that was written down: {one.trouble}")
-    if any(one.trouble for _, one in found):
-        return ExitCode.UNDECIDED
-    return exit_code(combine(one.seen.outcome for _, one in found if one.seen))
-
-
-def _pictures(found: Sequence[Replayed]) -> str:
-    """One verdict as it was drawn, several below each other."""
-    from deployments.analysis.seen import draw, figures_of
-    from observability.figure import svg
-
-    if len(found) == 1 and found[0].seen:
-        return draw(found[0].name, found[0].seen, found[0].release)
-    figures = [figure for one in found if one.seen for figure in figures_of(one.name, one.seen)]
-    return svg(figures, f"{len(found)} verdicts")
-
-
-def _files(path: Path) -> list[Path]:
-    from headgate.errors import ConfigError
-
-    if not path.is_dir():
-        return [path]
-    files = sorted(path.glob("*.json"))
-    if not files:
-        raise ConfigError("there is no evidence in it", where=str(path), next_step="Give evidence.json files.")
-    return files
-
-
-def _document(path: Path) -> object:
-    from headgate.errors import ConfigError
-
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"it cannot be read: {error}", where=str(path), next_step="Give an evidence.json.") from error
 
 
 @analysis.command()
 @click.argument("metrics", nargs=-1, required=True, metavar="METRIC...")
 @click.option("--canary", required=True, metavar="HASH", help="Identity of the new version, {{hash}} in the queries.")
 @click.option("--baseline", required=True, metavar="HASH", help="Identity of the version beside it.")
-@click.option("--weight", type=click.FloatRange(0, 100), help="Percent of the traffic that the canary has.")
+@click.option("--weight", type=_Number(0, 100), help="Percent of the traffic that the canary has.")
 @click.option("--timeout", "timeout_s", type=_ABOVE_0, default=600.0, show_default=True, help="Seconds.")
 @click.option("--alpha", type=_CHANCE, default=0.05, show_default=True, help="Chance of a false FAIL, all metrics.")
 @click.option("--beta", type=_CHANCE, default=0.05, show_default=True, help="Chance of a false PASS.")
@@ -180,10 +126,10 @@ def watch(
     if evidence is not None:
         from deployments.analysis.seen import draw
 
-        _folder(evidence)
+        folder(evidence)
         for name, document in documents.items():
-            _write(evidence / f"{name}.json", dump(document) + "\n")
-            _write(evidence / f"{name}.svg", draw(name, watching.seen[name]))
+            write(evidence / f"{name}.json", dump(document) + "\n")
+            write(evidence / f"{name}.svg", draw(name, watching.seen[name]))
     results = {
         name: document["result"]["metrics"].get(name) if document["rule"] == "test" else document["result"]
         for name, document in documents.items()
@@ -197,23 +143,23 @@ def watch(
 @click.option("--rate", type=_ABOVE_0, required=True, help="Requests (or rows) a second, both arms together.")
 @click.option(
     "--weight",
-    type=click.FloatRange(0, 100, min_open=True, max_open=True),
+    type=_Number(0, 100, min_open=True, max_open=True),
     required=True,
     help="Percent to the canary.",
 )
-@click.option("--base", type=click.FloatRange(0, 1, max_open=True), required=True, help="Bad of all on the baseline.")
+@click.option("--base", type=_Number(0, 1, max_open=True), required=True, help="Bad of all on the baseline.")
 @click.option("--within", "within_s", type=_ABOVE_0, default=600.0, show_default=True, help="Seconds of the step.")
 @click.option("--interval", "interval_s", type=_ABOVE_0, default=5.0, show_default=True, help="Seconds between looks.")
 @click.option(
-    "--history", "history_s", type=click.FloatRange(0), default=0.0, show_default=True, help="Seconds known before it."
+    "--history", "history_s", type=_Number(0), default=0.0, show_default=True, help="Seconds known before it."
 )
 @click.option("--alpha", type=_CHANCE, default=0.05, show_default=True, help="Chance of a false FAIL, all metrics.")
 @click.option("--beta", type=_CHANCE, default=0.05, show_default=True, help="Chance of a false PASS.")
 @click.option("--metrics", type=click.IntRange(1), default=1, show_default=True, help="Metrics that share alpha.")
-@click.option("--max-ratio-increase", type=click.FloatRange(0), default=0.0, show_default=True, help="Tolerated.")
-@click.option("--max-absolute-increase", type=click.FloatRange(0), default=0.0, show_default=True, help="Tolerated.")
-@click.option("--margin-ratio", type=click.FloatRange(0), help="A PASS rules this out.  [default: 1, a doubling]")
-@click.option("--margin-absolute", type=click.FloatRange(0), help="A PASS rules this out.  [default: 0.001]")
+@click.option("--max-ratio-increase", type=_Number(0), default=0.0, show_default=True, help="Tolerated.")
+@click.option("--max-absolute-increase", type=_Number(0), default=0.0, show_default=True, help="Tolerated.")
+@click.option("--margin-ratio", type=_Number(0), help="A PASS rules this out.  [default: 1, a doubling]")
+@click.option("--margin-absolute", type=_Number(0), help="A PASS rules this out.  [default: 0.001]")
 @click.option(
     "--runs", type=click.IntRange(20, 100_000), default=200, show_default=True, help="Simulated rollouts each."
 )
@@ -245,7 +191,7 @@ def import_(templates: tuple[Path, ...], arguments: tuple[str, ...], output: str
     wrong = [text for text in arguments if "=" not in text]
     if wrong:
         raise click.BadParameter(f"{wrong[0]!r} is not NAME=VALUE", param_hint="--arg")
-    documents = [document for path in templates for document in _documents(path)]
+    documents = [document for path in templates for document in manifests(path)]
     found = import_templates(documents, dict(text.split("=", 1) for text in arguments))
     entries: dict[str, dict[str, object]] = {}
     refused = 0
@@ -267,56 +213,6 @@ def import_(templates: tuple[Path, ...], arguments: tuple[str, ...], output: str
     return ExitCode.USAGE if refused else ExitCode.PASS
 
 
-def _documents(path: Path) -> list[object]:
-    import yaml
-
-    from headgate.errors import ConfigError
-
-    try:
-        return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"it cannot be read: {error}", where=str(path), next_step="Give YAML manifests.") from error
-
-
-@contextmanager
-def _lines(counts: str) -> Iterator[Iterable[bytes]]:
-    """The lines of a file or of stdin, unpacked if they are packed with gzip."""
-    from headgate.errors import ConfigError
-
-    if counts == "-":
-        yield _unpacked(sys.stdin.buffer, counts)
-        return
-    try:
-        with Path(counts).open("rb") as file:
-            yield _unpacked(file, counts)
-    except OSError as error:
-        raise ConfigError(
-            f"the counts cannot be read: {error.strerror}", where=counts, next_step="Give a file of JSON lines, or -."
-        ) from error
-
-
-def _unpacked(file: IO[bytes], counts: str) -> Iterator[bytes]:
-    """The lines one by one, none longer than one of counts can be."""
-    import gzip
-    import io
-    import zlib
-    from itertools import chain
-
-    from deployments.analysis.recorded import MAX_LINE, RecordingError
-
-    first = file.readline(MAX_LINE + 2)
-    if not first.startswith(b"\x1f\x8b"):
-        yield from chain([first], iter(lambda: file.readline(MAX_LINE + 2), b""))
-        return
-    try:
-        with gzip.GzipFile(
-            fileobj=file if file.seekable() and not file.seek(0) else io.BytesIO(first + file.read())
-        ) as packed:
-            yield from iter(lambda: packed.readline(MAX_LINE + 2), b"")
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise RecordingError(f"it is packed with gzip, but damaged: {error}", where=counts) from error
-
-
 def _unreadable(error: Exception, output: str) -> int:
     """A recording that is not one: ERROR, with the line in the message; on stderr too, for people."""
     say(f"headgate: error: {error}")
@@ -327,48 +223,5 @@ def _unreadable(error: Exception, output: str) -> int:
         "cause": str(error),
         "metrics": {},
     }
-    _emit(output, document, lambda: f"ERROR  {error}")
+    emit_document(output, document, lambda: f"ERROR  {error}")
     return ExitCode.UNDECIDED
-
-
-def _emit(output: str, document: dict[str, Any], text: Callable[[], str]) -> None:
-    if output == "json":
-        from headgate.secrets import mask
-
-        click.echo(mask(dump(document)))
-        return
-    emit(output, document, text)
-
-
-def dump(document: object) -> str:
-    """JSON with an indent of 2, lists of numbers on one line each."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    # A line break inside JSON is never part of a text, so only the layout can match.
-    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
-
-
-_NUMBER = r'(?:-?\d[\d.eE+-]*|null|"-?(?:NaN|Infinity)")'
-_NUMBERS = re.compile(rf"\[\n\s+({_NUMBER}(?:,\n\s+{_NUMBER})*)\n\s+\]")
-
-
-def _write(path: Path, text: str) -> None:
-    from headgate.errors import ConfigError
-    from headgate.secrets import mask
-
-    try:
-        path.write_text(mask(text), encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be written: {error.strerror}", where=str(path), next_step="Give another place."
-        ) from error
-
-
-def _folder(path: Path) -> None:
-    from headgate.errors import ConfigError
-
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be made: {error.strerror}", where=str(path), next_step="Give another folder."
-        ) from error

@@ -207,7 +207,7 @@ def history(app: App, service: str, environment: str, limit: int, output: str) -
 @output_option()
 def analyse(evidence: tuple[Path, ...], picture: Path | None, output: str) -> int:
     """Compute past verdicts anew from their evidence: the same outcome and exit code, bit for bit, or 4 if it is not."""
-    from cicd.cli.analysis import emit_replay
+    from cicd.cli.replay import emit_replay
 
     return emit_replay(evidence, picture, output)
 

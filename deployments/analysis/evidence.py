@@ -139,7 +139,9 @@ def _parse(document: Mapping[str, Any], where: str) -> Seen:
                 limits=_LIMITS.validate_python(document.get("limits")),
             )
             return Judged(recording=recording, verdict=judge(recording))
-        policy = _MEASURED[str(document.get("rule"))].validate_python(document.get("policy"))
+        if document.get("rule") not in _MEASURED:
+            raise ValueError(f"its rule is {document.get('rule')!r}, not one of test, {', '.join(_MEASURED)}")
+        policy = _MEASURED[str(document["rule"])].validate_python(document.get("policy"))
         role = str(document.get("role"))
         taken = tuple(_taken(item) for item in document["measurements"])
         return Measured(policy=policy, role=role, taken=taken, verdict=measured_verdict(policy, role, taken))
@@ -147,8 +149,12 @@ def _parse(document: Mapping[str, Any], where: str) -> Seen:
         raise ConfigError(f"this evidence cannot be read: {error.errors()[0]['msg']}", where=where) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(
-            f"this evidence cannot be read: {type(error).__name__} {error}", where=where, next_step="Give another file."
+            f"this evidence cannot be read: {_words(error)}", where=where, next_step="Give another file."
         ) from error
+
+
+def _words(error: Exception) -> str:
+    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def _judged(recording: Recording) -> dict[str, Any]:

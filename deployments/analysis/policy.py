@@ -51,8 +51,20 @@ def load_policy(path: Path) -> PolicyFile:
     """Read the file. Raises `ConfigError` with every problem."""
     import yaml
 
+    class Unique(yaml.SafeLoader):
+        """Refuses a key that is there twice: which of the two was meant?"""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            twice = next((key for key in keys if keys.count(key) > 1), None)
+            if twice is not None:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {twice!r} is there twice", node.start_mark
+                )
+            return super().construct_mapping(node, deep=deep)
+
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=Unique)  # noqa: S506 - it is a SafeLoader
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise ConfigError(
             f"the policy cannot be read: {error}", where=str(path), next_step="Write YAML or JSON."

@@ -98,7 +98,9 @@ def test_packed_counts_are_read_from_a_file_and_from_stdin(
     assert "packed with gzip, but damaged" in found["message"]
 
 
-@pytest.mark.parametrize("policy", ["alpha: 7", "metrics: {errors: {margin_ratio: 0, margin_absolute: 0}}", "x: ["])
+@pytest.mark.parametrize(
+    "policy", ["alpha: 7", "metrics: {errors: {margin_ratio: 0, margin_absolute: 0}}", "x: [", "alpha: 0.1\nalpha: 0.2"]
+)
 def test_a_wrong_command_line_or_policy_is_usage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], policy: str
 ) -> None:
@@ -165,6 +167,9 @@ def test_power_says_what_would_be_seen(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["analysis", "power", *arguments, "--runs", "20"]) == ExitCode.PASS
     assert "seen in 95 % of the rollouts" in capsys.readouterr().out
     assert main(["analysis", "power", *arguments, "--interval", "0.001"]) == ExitCode.USAGE
+    for odd in ("nan", "inf", "-inf", "1e400"):
+        assert main(["analysis", "power", *arguments, "--rate", odd]) == ExitCode.USAGE
+        assert main(["analysis", "power", *arguments, "--history", odd]) == ExitCode.USAGE
     assert main(["analysis", "power", "--rate", "1", "--weight", "100", "--base", "0"]) == ExitCode.USAGE
 
 
@@ -228,3 +233,12 @@ def test_watch_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([*command, "errors", "--canary", "a", "--baseline", "a"]) == ExitCode.USAGE
     assert main([*command, "errors", *arms]) == ExitCode.USAGE
     assert "Give --service and --env" in capsys.readouterr().err
+
+
+def test_a_gauge_that_is_the_same_for_both_arms_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = "{source: prometheus, url: 'http://127.0.0.1:9', query: 'avg(queue)', max_ratio_increase: 0}"
+    config = tmp_path / "headgate.yaml"
+    config.write_text(f"version: 1\nproject: shop\nanalysis:\n  queue: {entry}\n", encoding="utf-8")
+    command = ["--config", str(config), "analysis", "watch", "queue", "--canary", "a", "--baseline", "b"]
+    assert main(command) == ExitCode.USAGE
+    assert "analysis.queue.query: the query is the same for the canary and its baseline" in capsys.readouterr().err
