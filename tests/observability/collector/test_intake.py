@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import sqlite3
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +21,7 @@ from observability.cdevents import to_cdevent
 from observability.collector import intake
 from observability.collector.request import Limits
 from observability.events import DeliveryEvent
-from observability.store import SqlEventStore
+from observability.store import SqlEventStore, open_store
 from tests.observability.collector.samples import BEARER, GITLAB, body_of
 from tests.testing.collector_server import serving
 from tests.testing.delivery import deployed
@@ -57,6 +60,18 @@ def test_a_store_in_trouble_is_503_and_nothing_is_acknowledged(
         ready = site.http.get("/readyz")
         assert (ready.status_code, ready.headers["Retry-After"]) == (503, "2")
         assert site.http.get("/healthz").status_code == 200
+
+
+def test_a_log_that_another_process_keeps_locked_is_busy_until_it_is_free(tmp_path: Path) -> None:
+    impatient = open_store("sqlite:///events.db", root=tmp_path, busy_timeout_s=0.05)
+    with serving(impatient) as site:
+        with closing(sqlite3.connect(tmp_path / "events.db", isolation_level=None)) as other:
+            other.execute("begin immediate")
+            answer = site.post("/webhooks/gitlab", body_of("gitlab/deployment_success"), **GITLAB)
+            assert (answer.status_code, answer.json()["reason"]) == (503, "busy")
+            assert site.http.get("/readyz").status_code == 200  # readers need not wait
+            other.execute("rollback")
+        assert site.post("/webhooks/gitlab", body_of("gitlab/deployment_success"), **GITLAB).status_code == 202
 
 
 class _Picky(SqlEventStore):
