@@ -78,8 +78,8 @@ def compare(
 ) -> int:
     """Compare two versions of a table: BASE against HEAD.
 
-    Each is a file, a glob, a folder of Parquet, CSV or JSON lines, or a DuckDB file. Order of rows and layout of files
-    do not matter. By default nothing may differ.
+    Each is a file, a glob, a folder of Parquet, CSV or JSON lines, or a DuckDB file; or both are the URL of one database,
+    with --base-table, --head-table and --key. Order of rows and layout of files do not matter. By default nothing may differ.
 
     Exit codes: 0 within the thresholds, 1 not, 2 usage, 4 undecided (an empty base, no key in common, unreadable data).
     """
@@ -93,6 +93,8 @@ def compare(
     from gates.quality.engines.open import Limits
     from headgate.interrupts import stop_signals
 
+    if max_shift is not None and _is_server(base):
+        raise click.UsageError("--max-shift is for files: distributions of tables in a database are not looked at.")
     shown = (*_split(keys), *_split(reveal), *([segment] if segment else []))
     with stop_signals():
         comparison = fetch_comparison(
@@ -119,6 +121,13 @@ def compare(
         lambda: render_comparison(comparison, verdict, shown, colour=colour),
     )
     return int(verdict.exit_code)
+
+
+def _is_server(data: str) -> bool:
+    from gates.quality.compare.database import is_database
+    from gates.quality.compare.source import Side
+
+    return is_database(Side(data=data))
 
 
 def _split(values: tuple[str, ...]) -> tuple[str, ...]:

@@ -126,10 +126,10 @@ def _pieces(batch: SqlBatch, query: str) -> Iterator[Sequence[tuple[Any, ...]]]:
 
 def _texts(row: Sequence[Any], places: Sequence[int], width: int, names: Sequence[str]) -> tuple[Any, ...]:
     marks = [name for name, mark in zip(names, row[width:], strict=True) if mark]
-    return (*(_text(row[place]) for place in places), list(dict.fromkeys(marks)))
+    return (*(written_out(row[place]) for place in places), list(dict.fromkeys(marks)))
 
 
-def _text(value: Any) -> str | None:
+def written_out(value: Any) -> str | None:
     """A value written out, so that it can be read as its type again."""
     match value:
         case None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,27 @@ def test_equal_data_in_another_form(folder: Path, capsys: pytest.CaptureFixture[
     code, data = run(capsys, "base.parquet", "same.csv", "--key", "id")
     assert code == 0
     assert (data["outcome"], data["identical"], data["causes"]) == ("PASS", True, [])
+
+
+def test_two_tables_of_a_database(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.closing(sqlite3.connect(folder / "shop.db")) as connection, connection:
+        connection.execute("CREATE TABLE base (id INTEGER, total REAL)")
+        connection.executemany("INSERT INTO base VALUES (?, ?)", [(n, round(n * 1.37, 2)) for n in range(50)])
+        connection.execute("CREATE TABLE head AS SELECT id, round(total, 1) AS total FROM base")
+        connection.execute("CREATE TABLE same AS SELECT * FROM base ORDER BY id DESC")
+    url = "sqlite:///shop.db"
+    both = (url, url, "--base-table", "base", "--key", "id")
+    assert (
+        run(capsys, *both, "--head-table", "same")[0] == 1
+    )  # SQLite keeps no declared type of a copy: a change of types
+    code, data = run(capsys, *both, "--head-table", "same", "--schema-changes", "any")
+    assert (code, data["keys"]["matched"]) == (0, 50)
+    code, data = run(capsys, *both, "--head-table", "head", "--schema-changes", "any")
+    assert (code, [cause["cause"] for cause in data["causes"]]) == (1, ["changed rounding"])
+    assert (data["base"]["data"], data["head"]["data"]) == ("base", "head")
+    assert main(["quality", "compare", *both, "--head-table", "head"]) == 1
+    for more in (["--head-table", "base"], ["--head-table", "head", "--max-shift", "1"], ["--head-table", "none"], []):
+        assert main(["quality", "compare", *both, *more]) == 2, more
 
 
 def test_a_difference_is_told_with_its_cause(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

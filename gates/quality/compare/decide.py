@@ -212,7 +212,8 @@ def _column_lines(comparison: Comparison) -> list[str]:
 
 def _shift(comparison: Comparison, limit: float) -> Verdict:
     worst = max(comparison.shifts, key=lambda shift: shift.psi, default=None)
-    if worst is None and comparison.keys is None:
+    keys = comparison.keys
+    if worst is None and (keys is None or keys.lost or keys.added or keys.changed):
         return Verdict(name="shift", outcome=Outcome.INCONCLUSIVE, message="no distribution could be compared")
     observed, about = (worst.psi, worst.name) if worst else (0.0, "every column")
     measurement = Measurement(observed=observed, threshold=limit, comparison="<=", unit="PSI", source=about)

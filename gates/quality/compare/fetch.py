@@ -9,6 +9,7 @@ from typing import Any
 from gates.quality.compare import sql
 from gates.quality.compare.attended import attended
 from gates.quality.compare.columns import Pair, Pairing, pair_columns, rename_pair
+from gates.quality.compare.database import fetch_database_comparison, is_database
 from gates.quality.compare.deltas import fetch_change
 from gates.quality.compare.looking import fetch_examples, fetch_traits
 from gates.quality.compare.matching import Matched, match_keys, match_rows
@@ -34,7 +35,10 @@ def fetch_comparison(base: Side, head: Side, question: Question, limits: Limits 
     Raises `ConfigError` for what does not exist (a file, a table, a column asked for), `ServerFaultError` for data that
     cannot be read to its end. What is read is left as it is; temporary files are gone afterwards.
     """
-    connection = DuckConnection(limits or Limits(memory_limit_mb=MEMORY_LIMIT_MB))
+    limits = limits or Limits(memory_limit_mb=MEMORY_LIMIT_MB)
+    if is_database(base) or is_database(head):
+        return fetch_database_comparison(base, head, question, limits)
+    connection = DuckConnection(limits)
     try:
         return attended(connection, lambda: _opened_and_compared(connection, base, head, question))
     except QueryFailedError as error:

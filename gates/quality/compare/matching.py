@@ -238,7 +238,7 @@ def _with_repeats(asked: Asked, layout: Layout, rows: tuple[int, int]) -> Matche
         duplicate_rows_head=head_rows,
         growing=growing,
         shrinking=shrinking,
-        varying=_varying(asked, layout) if growing else (),
+        varying=varying(asked, layout) if growing else (),
     )
     return Matched(keys=keys, compared=matched - both, changed=single.changed, equal=single.equal, seen=True)
 
@@ -274,7 +274,7 @@ def _singles(asked: Asked, hashed: Hashed) -> Matched:
     return Matched(keys=keys, compared=0, changed=changes, equal=dict(enumerate(equal)))
 
 
-def _varying(asked: Asked, layout: Layout) -> tuple[str, ...]:
+def varying(asked: Asked, layout: Layout) -> tuple[str, ...]:
     """Columns in which rows of one key differ in head, over a bounded number of keys that have more rows there."""
     if not layout.columns:
         return ()

@@ -22,7 +22,7 @@ _DATABASES = {".duckdb", ".db", ".ddb"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One side as the user names it: `data` and, for a DuckDB file, its `table`."""
+    """One side as the user names it: `data` and, of a database, its `table`."""
 
     data: str
     table: str | None = None
@@ -31,7 +31,10 @@ class Side:
 
     @property
     def shown(self) -> str:
-        return self.label or self.data
+        head, sign, rest = self.data.partition("://")
+        # A URL may hold a password, before its host or among its options.
+        plain = f"{head}{sign}{rest.rpartition('@')[2].partition('?')[0]}" if sign else self.data
+        return self.label or plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +73,6 @@ def _find(connection: DuckConnection, side: Side, name: str) -> _Found:
     path = side.data.removeprefix("duckdb://").removeprefix("duckdb:")
     if side.data.startswith("duckdb:") or Path(path).suffix.lower() in _DATABASES:
         return _Found(opened=_database(connection, side, name, path))
-    if "://" in side.data and not side.data.startswith("file://"):
-        raise ConfigError(
-            "only files and DuckDB files can be compared",
-            where=side.shown,
-            next_step="Export the table to Parquet, or name a DuckDB file and --table.",
-        )
     if side.table is not None:
         raise ConfigError("files have no tables", where=side.shown, next_step="Leave --table out.")
     try:

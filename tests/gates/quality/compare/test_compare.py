@@ -403,8 +403,9 @@ def test_what_is_not_there(tmp_path: Path, base: Path) -> None:
         compared(base, base, "ids")
     with pytest.raises(ConfigError, match="named twice"):
         compared(base, base, "id", "id")
-    with pytest.raises(ConfigError, match="only files and DuckDB files"):
-        compared(base, "postgresql://u@host/db")
+    with pytest.raises(ConfigError, match="in two places") as caught:
+        compared(base, "postgresql://u:secret@host/db?password=secret")
+    assert "secret" not in str(caught.value)
 
 
 def test_what_cannot_be_read_is_undecided(tmp_path: Path, base: Path) -> None:
