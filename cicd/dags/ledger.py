@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from cicd.dags import documents
 from cicd.dags.layout import MANIFESTS, Layout, overlaps, parse_manifest_name
@@ -102,12 +103,18 @@ class Ledger:
             if item.path in doomed or (sweep and folder in {"releases", "packs"} and item.path not in keep):
                 self.store.delete(item.path, if_generation=item.generation)
 
-    def refuse_overlap(self) -> None:
-        """Raise `UnsafeActionError` when another bundle is delivered to the same, a containing or a contained folder."""
+    def refuse_overlap(self, nested: Iterable[tuple[str, Path]] = ()) -> None:
+        """Raise `UnsafeActionError` when another bundle is delivered to the same, a containing or a contained folder.
+
+        `nested` are those, by project and folder, whose books lie elsewhere.
+        """
         others = [parse_manifest_name(item.path) for item in self.store.list(MANIFESTS)]
         clashes = [o for o in others if o and o != self.layout and overlaps(o.prefix, self.layout.prefix)]
-        if clashes:
-            named = ", ".join(f"{o.project!r} at /{o.prefix}" for o in clashes)
+        named = ", ".join(
+            [f"{o.project!r} at /{o.prefix}" for o in clashes]
+            + [f"{project!r} at {folder}" for project, folder in nested]
+        )
+        if named:
             raise UnsafeActionError(
                 f"the bundle {self.layout.project!r} at /{self.layout.prefix} overlaps with {named}",
                 next_step="Give each bundle a folder of its own; if sharing one is meant, repeat with --allow-overlap.",

@@ -124,7 +124,7 @@ def _propose(bundle: Bundle, load: Loader, books: Books, began: Manifest | None)
         placements = _placements(bundle, tree, changes)
         changes = plan(*facts, claims=books.claims, placements=placements, rules=bundle.rules)
     if changes and not bundle.allow_overlap:
-        bundle.ledger.refuse_overlap()
+        bundle.ledger.refuse_overlap(nested=bundle.target.nested())
     return Proposal(books=books, tree=tree, actual=actual, changes=changes, age=age, began=began)
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,8 @@ def _nothing() -> None:
 class Target:
     """A DAG folder in a bucket: `prefix` is empty (the bucket's root) or ends with `/`; `workers` write at once.
 
-    `close` gives connections back; the target is not used afterwards.
+    `close` gives connections back; the target is not used afterwards. `nested` finds project and folder of bundles that
+    contain this folder, or lie in it, and keep their books elsewhere.
     """
 
     url: str
@@ -39,6 +41,7 @@ class Target:
     prefix: str
     workers: int
     close: Callable[[], None] = _nothing
+    nested: Callable[[], tuple[tuple[str, Path], ...]] = tuple
 
     def layout(self, project: str) -> Layout:
         return Layout(prefix=self.prefix, project=project)
@@ -53,6 +56,7 @@ class Target:
                 md5=item.md5,
                 generation=item.generation,
                 updated=item.updated,
+                encoding=item.encoding,
             )
             for item in self.store.list(self.prefix)
             if not item.path.endswith("/") and not item.path[size:].startswith(f"{RESERVED}/")
@@ -144,8 +148,15 @@ def _open_folder(url: str, path: str, host: str) -> Target:
             f"{RESERVED!r} is reserved for bookkeeping", where=url, next_step="Name another folder."
         )
     from cicd.dags.local import LocalStore
+    from cicd.dags.nested import find_nested
 
-    return Target(url=url.rstrip("/"), store=LocalStore(folder.parent), prefix=f"{folder.name}/", workers=4)
+    return Target(
+        url=url.rstrip("/"),
+        store=LocalStore(folder.parent),
+        prefix=f"{folder.name}/",
+        workers=4,
+        nested=partial(find_nested, folder),
+    )
 
 
 def _malformed(url: str) -> ConfigError:
