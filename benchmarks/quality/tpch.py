@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 Expectation = tuple[str, dict[str, Any]]
 
@@ -96,22 +98,98 @@ def make(folder: Path, tool: Path, scale: float) -> Path:
     return place
 
 
-def write(place: Path, table: str) -> Path:
-    """The suite of a table as a file."""
+def write(place: Path, table: str, others: Path) -> Path:
+    """The suite of a table as a file in `place`; foreign keys are looked for in the tables in `others`."""
+    path = place / f"{table}.json"
+    chosen = expectations(table, others)
+    suite = {"name": table, "expectations": [{"type": kind, "kwargs": kwargs, "meta": {}} for kind, kwargs in chosen]}
+    path.write_text(json.dumps(suite, indent=1), encoding="utf-8")
+    return path
+
+
+def expectations(table: str, others: Path) -> list[Expectation]:
+    """The suite of a table: its keys, its foreign keys, and what the specification says of its values."""
     keys = KEYS[table]
     chosen: list[Expectation] = [("expect_table_row_count_to_be_between", {"min_value": 1})]
-    present = dict.fromkeys([*keys, *(name for name, _, _ in FOREIGN.get(table, ()))])
-    chosen.extend(("expect_column_values_to_not_be_null", {"column": name}) for name in present)
+    chosen.extend(("expect_column_values_to_not_be_null", {"column": name}) for name in _keys(table))
     if len(keys) == 1:
         chosen.append(("expect_column_values_to_be_unique", {"column": keys[0]}))
     else:
         chosen.append(("expect_compound_columns_to_be_unique", {"column_list": list(keys)}))
     for name, other, key in FOREIGN.get(table, ()):
-        file = str(place / f"{other}.parquet").replace("'", "''")
+        file = str(others / f"{other}.parquet").replace("'", "''")
         query = f"SELECT {name} FROM {{batch}} WHERE {name} NOT IN (SELECT {key} FROM '{file}')"
         chosen.append(("unexpected_rows_expectation", {"unexpected_rows_query": query}))
     chosen.extend(MORE[table])
-    path = place / f"{table}.json"
-    suite = {"name": table, "expectations": [{"type": kind, "kwargs": kwargs, "meta": {}} for kind, kwargs in chosen]}
-    path.write_text(json.dumps(suite, indent=1), encoding="utf-8")
-    return path
+    return chosen
+
+
+def _keys(table: str) -> list[str]:
+    return list(dict.fromkeys([*KEYS[table], *(name for name, _, _ in FOREIGN.get(table, ()))]))
+
+
+def needed(table: str) -> list[str]:
+    """The columns that the suite of a table is about."""
+    names = [str(value) for _, kwargs in MORE[table] for key, value in kwargs.items() if key.startswith("column")]
+    return list(dict.fromkeys([*_keys(table), *names]))
+
+
+def rows(path: Path) -> int:
+    (count,) = duckdb.sql(f"SELECT COUNT(*) FROM read_parquet('{path}')").fetchall()[0]
+    return int(count)
+
+
+_WRONG: Mapping[str, str] = {
+    "orders": """SELECT * REPLACE (
+        CASE WHEN place IN (10, 70) THEN 1 ELSE o_orderkey END AS o_orderkey,
+        CASE WHEN place IN (5, 6, 7) THEN -1 ELSE o_custkey END AS o_custkey,
+        CASE WHEN place = 99 THEN '6-NEVER' ELSE o_orderpriority END AS o_orderpriority,
+        CASE WHEN place = 11 THEN 'Clerk 7' ELSE o_clerk END AS o_clerk)""",
+    "lineitem": """SELECT * REPLACE (
+        CASE WHEN place < 4 THEN 9 ELSE l_linenumber END AS l_linenumber,
+        CASE WHEN place IN (1000, 2000) THEN -7 ELSE l_partkey END AS l_partkey,
+        CASE WHEN place = 3000 THEN 51 ELSE l_quantity END AS l_quantity,
+        CASE WHEN place = 4000 THEN l_shipdate ELSE l_receiptdate END AS l_receiptdate)""",
+}
+"""How rows are made wrong, by their place."""
+
+SPOILT: Mapping[str, Mapping[str, int]] = {
+    "orders": {
+        "expect_column_values_to_be_unique": 3,
+        "unexpected_rows_expectation": 3,
+        "expect_column_values_to_be_in_set": 1,
+        "expect_column_values_to_match_regex": 1,
+    },
+    "lineitem": {
+        "unexpected_rows_expectation": 2,
+        "expect_compound_columns_to_be_unique": 4,
+        "expect_column_values_to_be_between": 1,
+        "expect_column_pair_values_a_to_be_greater_than_b": 1,
+    },
+}
+"""What must fail then, and for how many rows."""
+
+
+def spoil(place: Path) -> Path:
+    """The tables with wrong rows, in a folder of their own."""
+    folder = place / "spoilt"
+    folder.mkdir(exist_ok=True)
+    for table, query in _WRONG.items():
+        source = (
+            f"(SELECT *, file_row_number AS place FROM read_parquet('{place / table}.parquet', file_row_number = true))"
+        )
+        wrong = f"SELECT * EXCLUDE (place) FROM ({query} FROM {source} ORDER BY place)"
+        duckdb.execute(f"COPY ({wrong}) TO '{folder / table}.parquet' (FORMAT parquet)")
+    return folder
+
+
+def failed(command: Sequence[str | Path]) -> dict[str, int]:
+    """The types of the expectations that fail by what a command prints, each with its number of rows."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    return {
+        entry["expectation_config"]["type"]: int(
+            entry["result"]["unexpected_count" if "unexpected_count" in entry["result"] else "observed_value"]
+        )
+        for entry in json.loads(done.stdout)["results"]
+        if not entry["success"]
+    }
