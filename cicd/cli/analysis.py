@@ -118,6 +118,7 @@ def watch(
 ) -> int:
     """Judge two versions that are serving now by METRICs of headgate.yaml, without a release."""
     from cicd.analysis_watch import open_watch, subject_of
+    from deployments.analysis.evidence import seen_text
 
     subject = subject_of(canary, baseline, weight)
     with open_watch(app, metrics, alpha=alpha, beta=beta, service=service, environment=environment) as watching:
@@ -135,7 +136,8 @@ def watch(
         for name, document in documents.items()
     }
     result = {"verdict": found.outcome.value, "message": found.message, "metrics": results}
-    emit(output, result, lambda: f"{found.outcome.value}  {found.message}")
+    explained = [seen_text(seen) for seen in watching.seen.values()]
+    emit(output, result, lambda: "\n\n".join([f"{found.outcome.value}  {found.message}", *explained]))
     return found.exit_code
 
 

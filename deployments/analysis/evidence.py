@@ -22,7 +22,7 @@ from deployments.analysis.counts import Counts, NoData
 from deployments.analysis.explain import verdict_text
 from deployments.analysis.judge import VERSION, Evidence, Interval, JudgePolicy, JudgeVerdict
 from deployments.analysis.recording import Limits, Look, Recording, judge
-from deployments.analysis.seen import Judged, Measured, Result, Seen, Taken, measured_verdict
+from deployments.analysis.seen import Judged, Measured, Result, Seen, Taken, course_lines, measured_verdict
 from deployments.analysis.threshold import QueryError, ThresholdPolicy
 from gates.verdict import Verdict
 from headgate.errors import ConfigError
@@ -47,6 +47,16 @@ def verdict_document(found: JudgeVerdict) -> dict[str, Any]:
 def result_document(seen: Seen) -> dict[str, Any]:
     """The verdict of any rule."""
     return verdict_document(seen.verdict) if isinstance(seen, Judged) else _measured_result(seen.verdict)
+
+
+def seen_text(seen: Seen) -> str:
+    """The verdict of any rule for people."""
+    if isinstance(seen, Judged):
+        return verdict_text(seen.verdict)
+    lines = [f"{seen.outcome.value}  {seen.policy.name}: {seen.message}"]
+    lines += [f"  {line}" for line in course_lines(seen.policy.name, seen)]
+    lines += [f"  {leaf.name}: {leaf.outcome.value}  {leaf.message}" for leaf in seen.verdict.children]
+    return "\n".join(lines)
 
 
 def evidence_document(seen: Seen, release: Mapping[str, object] | None = None) -> dict[str, Any]:
@@ -84,9 +94,7 @@ class Replayed:
     @property
     def text(self) -> str:
         """The verdict for people."""
-        if isinstance(self.seen, Judged):
-            return verdict_text(self.seen.verdict)
-        return _measured_text(self.seen) if self.seen else f"ERROR  {self.trouble}"
+        return seen_text(self.seen) if self.seen else f"ERROR  {self.trouble}"
 
 
 def replay(document: object, *, where: str) -> Replayed:
@@ -218,12 +226,6 @@ def _measured_result(found: Verdict) -> dict[str, Any]:
             {"name": leaf.name, "verdict": leaf.outcome.value, "message": leaf.message} for leaf in found.children
         ],
     }
-
-
-def _measured_text(seen: Measured) -> str:
-    lines = [f"{seen.outcome.value}  {seen.policy.name}: {seen.message}"]
-    lines += [f"  {leaf.name}: {leaf.outcome.value}  {leaf.message}" for leaf in seen.verdict.children]
-    return "\n".join(lines)
 
 
 def _masked(value: Any) -> Any:

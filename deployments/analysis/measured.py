@@ -9,7 +9,7 @@ from deployments.analysis.arms import Readings, read_arms
 from deployments.analysis.conditioned import ConditionPolicy
 from deployments.analysis.counts import NoData, difference
 from deployments.analysis.ports import MetricSource, Reading, Subject, ValueSource
-from deployments.analysis.seen import Measured, Record, Result, Taken, follow, open_verdict
+from deployments.analysis.seen import Measured, Record, Result, Taken, course_lines, follow, open_verdict
 from deployments.analysis.threshold import Interval, QueryError, State, ThresholdPolicy, begin_step, verdict
 from gates.verdict import Verdict
 from headgate.errors import RemoteStateError, TransportError
@@ -50,11 +50,12 @@ class _Measuring:
         before = self.taken[-1] if self.taken else None
         self.state = follow(self.state, before, one, self.policy, self.subject.arm.role)
         self.taken.append(one)
-        self.decided = verdict(self.state, self.policy)
-        if self.decided is not None and self.record is not None:
-            kept = self.record(self.policy.name, self.subject, self._seen(self.decided))
-            details = (*self.decided.details, f"evidence: {kept}") if kept else self.decided.details
-            self.decided = replace(self.decided, details=details)
+        decided = verdict(self.state, self.policy)
+        if decided is not None:
+            seen = self._seen(decided)
+            kept = self.record(self.policy.name, self.subject, seen) if self.record else ""
+            drawn = tuple(course_lines(self.policy.name, seen))
+            self.decided = replace(decided, details=(*drawn, f"evidence: {kept}") if kept else drawn)
         return self.decided
 
     def standing(self) -> tuple[Subject, Measured] | None:

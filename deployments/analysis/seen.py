@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from deployments.analysis.conditioned import ConditionPolicy
@@ -24,7 +24,7 @@ from deployments.analysis.threshold import (
     verdict,
 )
 from gates.verdict import Outcome, Verdict
-from observability.figure import Curve, Figure, Limit, svg
+from observability.figure import Curve, Figure, Limit, spark, svg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +116,14 @@ def draw(name: str, seen: Seen, release: Mapping[str, object] | None = None) -> 
     if isinstance(seen, Judged):
         return picture(seen.verdict, title=title)
     return svg(figures_of(name, seen), f"{title + ': ' if title else ''}{seen.outcome.value}")
+
+
+def course_lines(name: str, seen: Measured) -> Iterator[str]:
+    """The measurements over time as a line of blocks; a full block is beyond the limit."""
+    drawn = _measured_figure(name, seen)
+    blocks = spark(drawn, 0)
+    if blocks:
+        yield f"measured  {blocks}  a full block is {drawn.limits[0].value:g} or more"
 
 
 def figures_of(name: str, seen: Seen) -> tuple[Figure, ...]:

@@ -4,7 +4,7 @@ look, decide, act, look again, that may be killed at any line and begun anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -200,9 +200,8 @@ class Driver:
         verdict = self.analysis.look(_subject(key, snapshot), now)
         if verdict is not None:
             self.say(f"{describe(snapshot)}: analysis {verdict.outcome.value}: {verdict.message}")
-            for leaf in verdict.leaves():
-                for line in leaf.details:
-                    self.say(f"  {line.strip()}")
+            for line in _details(verdict):
+                self.say(f"  {line.strip()}")
         return Evidence(key=key, since=before.since, verdict=verdict)
 
     def _act(self, action: Callable[[], None], key: object) -> bool:
@@ -232,6 +231,13 @@ class Driver:
         if line != self._last:
             self._last = line
             self.say(line)
+
+
+def _details(verdict: Verdict) -> Iterator[str]:
+    """What the nodes of a verdict say in further lines, in order."""
+    yield from verdict.details
+    for child in verdict.children:
+        yield from _details(child)
 
 
 def describe(snapshot: Snapshot) -> str:

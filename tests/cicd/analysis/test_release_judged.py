@@ -135,7 +135,7 @@ def test_a_soak_cannot_be_a_comparison(world: ReleaseWorld, capsys: pytest.Captu
     assert "after the switch only one has traffic" in capsys.readouterr().err
 
 
-def test_conditions_decide_on_any_query(tmp_path: Path, world: ReleaseWorld) -> None:
+def test_conditions_decide_on_any_query(world: ReleaseWorld, capsys: pytest.CaptureFixture[str]) -> None:
     runs = world.config.parent / "runs.json"
     runs.write_text(json.dumps({"checks": [{"name": "rows", "ok": True}]}), encoding="utf-8")
     conditions = """\
@@ -150,3 +150,8 @@ analysis:
 """
     world.publish("1.1.0")
     assert _start(world, conditions) == ExitCode.PASS
+    assert capsys.readouterr().err.count("evidence: .headgate/evidence/prod-reco-") == 2
+    assert (
+        main(["release", "analyse", "--replay", str(world.config.parent / ".headgate" / "evidence")]) == ExitCode.PASS
+    )
+    assert capsys.readouterr().err.count("bit for bit") == 2
