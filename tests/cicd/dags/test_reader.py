@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,19 +14,13 @@ from cicd.dags.delivery import deliver
 from cicd.dags.gcs import GcsStore
 from cicd.dags.local import LocalStore
 from cicd.dags.planning import Rules
+from cicd.dags.s3 import S3Store
 from cicd.dags.store import DagStore
-from cicd.sandbox.gcs import GcsSandbox
+from tests.testing.dag_buckets import KINDS, buckets_of
 from tests.testing.dag_stores import WatchedStore, bundle, contents, loader, quiet
 from tests.testing.stepped_clock import SteppedClock
 
 RELEASES = int(os.environ.get("HEADGATE_READER_RELEASES", "60"))
-
-
-@pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[GcsSandbox]:
-    with GcsSandbox(buckets=["bucket"]) as running:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", running.url)
-        yield running
 
 
 def tree(number: int) -> dict[str, bytes]:
@@ -74,28 +68,29 @@ class Reader(threading.Thread):
                 self.faults.append(f"{path} without {helper}")
 
 
-@pytest.mark.parametrize("kind", ["file", "gcs"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_reader_never_sees_a_dag_whose_helper_is_missing(
-    kind: str, sandbox: GcsSandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stores: list[DagStore] = [LocalStore(tmp_path) if kind == "file" else GcsStore("bucket") for _ in range(2)]
-    reader = Reader(stores[1])
-    reader.start()
-    clock = SteppedClock()
-    for number in range(RELEASES):
-        mine = bundle(stores[0], workers=8, keep_releases=2)
-        deliver(mine, loader(tree(number)), clock=clock, progress=quiet)
-        clock.advance(1)
-    reader.stop.set()
-    reader.join(30)
-    assert not reader.faults
-    assert reader.rounds > 20
-    assert contents(stores[0]) == tree(RELEASES - 1)
+    with buckets_of(kind, tmp_path, monkeypatch) as buckets:
+        _, store = buckets.new("bucket")
+        again = buckets.open("bucket")
+        reader = Reader(again)
+        reader.start()
+        clock = SteppedClock()
+        for number in range(RELEASES):
+            mine = bundle(store, workers=8, keep_releases=2)
+            deliver(mine, loader(tree(number)), clock=clock, progress=quiet)
+            clock.advance(1)
+        reader.stop.set()
+        reader.join(60)
+        assert not reader.faults
+        assert reader.rounds > 5
+        assert contents(store) == tree(RELEASES - 1)
+        if isinstance(again, GcsStore | S3Store):
+            again.close()
     with capsys.disabled():
         print(f"\n{RELEASES} releases on {kind}, {reader.rounds} readings: no DAG without its helper")
-    for store in stores:
-        if isinstance(store, GcsStore):
-            store.close()
 
 
 def test_at_every_moment_each_dag_has_its_helper(tmp_path: Path) -> None:

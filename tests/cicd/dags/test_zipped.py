@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import zipfile
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from tests.testing.dag_stores import PlainContent, bundle, contents, desired, lo
 from tests.testing.repositories import commit_files, new_repository
 from tests.testing.stepped_clock import SteppedClock
 
+RELEASES = int(os.environ.get("HEADGATE_READER_RELEASES", "40"))
 DAG = b"from airflow.sdk import DAG\nfrom lib import h\n"
 
 
@@ -85,7 +87,7 @@ def test_an_empty_tree_is_refused_as_ever(tmp_path: Path) -> None:
 
 def test_a_reader_never_sees_a_mix(tmp_path: Path) -> None:
     stop, seen, faults = threading.Event(), set[str](), list[str]()
-    known = {repr(sorted(tree(number).items())) for number in range(40)}
+    known = {repr(sorted(tree(number).items())) for number in range(RELEASES)}
 
     def read() -> None:
         store = LocalStore(tmp_path)
@@ -98,7 +100,7 @@ def test_a_reader_never_sees_a_mix(tmp_path: Path) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     store = LocalStore(tmp_path)
-    for number in range(40):
+    for number in range(RELEASES):
         push(store, tree(number))
     stop.set()
     reader.join(30)
