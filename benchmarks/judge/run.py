@@ -53,6 +53,7 @@ def speed() -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rollouts", type=int, default=10_000, help="rollouts of each cell (default 10000)")
+    parser.add_argument("--docs", type=Path, metavar="FILE", help="put the tables into this page, after their marks")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the numbers of every cell there")
     parser.add_argument(
         "--only", default=",".join(PARTS), help=f"parts, with commas between (default {','.join(PARTS)})"
