@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from headgate.clock import Clock, SystemClock
 from observability import (
     commits,
     cuts,
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from observability.store import Database
 
 _SCAN = 10_000
-_TURN = 20
+_TURN = 10
+# SQLite's waiting writers look every tenth of a second: without a pause, one that has much to do would keep them out.
+_WORK_S, _PAUSE_S = 1.0, 0.11
 
 Wanted = Callable[[str, str | None], bool]
 """Whether a service in an environment is reported; the environment None asks about the service as such."""
@@ -62,8 +65,9 @@ def rules() -> str:
 class Projection:
     """The facts of one log. Many processes may refresh and read at once."""
 
-    def __init__(self, database: Database, *, scan: int = _SCAN, turn: int = _TURN) -> None:
+    def __init__(self, database: Database, *, scan: int = _SCAN, turn: int = _TURN, clock: Clock | None = None) -> None:
         """`scan` events or `turn` services are worked on at once; other writers wait that long."""
+        self._clock = clock or SystemClock()
         self._database = database
         self._scan = scan
         self._turn = turn
@@ -80,7 +84,11 @@ class Projection:
         """Take in what was appended since; costs nothing when nothing was."""
         with self._database.reading() as connection:
             done = _is_clean(connection)
+        since = self._clock.monotonic()
         while not done:
+            if self._clock.monotonic() - since > _WORK_S:
+                self._clock.sleep(_PAUSE_S)
+                since = self._clock.monotonic()
             with self._database.writing(durable=False) as connection:
                 if _state(connection, "rules") != rules():
                     _forget(connection)

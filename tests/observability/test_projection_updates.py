@@ -22,6 +22,7 @@ from observability.store import SqlEventStore, open_store
 from tests.testing.delivery import DAY0, deployed, incident, rolled_back
 from tests.testing.long_history import DAYS, base, stranger
 from tests.testing.postgres import Postgres
+from tests.testing.stepped_clock import SteppedClock
 
 ALL = Period(start=DAY0, end=DAY0 + timedelta(days=DAYS + 10))
 LATEST = Period(start=DAY0 + timedelta(days=DAYS - 30), end=DAY0 + timedelta(days=DAYS + 1))
@@ -147,6 +148,28 @@ def test_a_rebuild_that_was_broken_off_is_finished_by_the_next_reader(tmp_path: 
         connection.execute(facts.delete())
         connection.execute(services.update().values(dirty=True, since_us=None))
         connection.execute(state.update().where(state.c.name == "whole").values(value=""))
+    assert Projection(store.database).report(ALL) == evaluate_dora(log, ALL)
+
+
+class _Slow(SteppedClock):
+    """Every look at it takes most of a second."""
+
+    pauses = 0
+
+    def monotonic(self) -> float:
+        self.advance(0.6)
+        return super().monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses += 1
+        super().sleep(seconds)
+
+
+def test_long_work_lets_waiting_writers_in(tmp_path: Path, log: list[DeliveryEvent]) -> None:
+    store, clock = open_store(f"sqlite:///{tmp_path}/events.db"), _Slow()
+    store.append(log)
+    Projection(store.database, scan=5, turn=1, clock=clock).refresh()
+    assert clock.pauses >= 5
     assert Projection(store.database).report(ALL) == evaluate_dora(log, ALL)
 
 
