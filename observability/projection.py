@@ -43,10 +43,10 @@ from observability.schema import events, facts, keys, services, state, to_micros
 if TYPE_CHECKING:
     from observability.store import Database
 
-_SCAN = 10_000
-_TURN = 10
+_SCAN = 5_000
+_TURN = 4
 # SQLite's waiting writers look every tenth of a second: without a pause, one that has much to do would keep them out.
-_WORK_S, _PAUSE_S = 1.0, 0.11
+_WORK_S, _PAUSE_S = 0.7, 0.11
 
 Wanted = Callable[[str, str | None], bool]
 """Whether a service in an environment is reported; the environment None asks about the service as such."""
