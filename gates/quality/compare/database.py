@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from sqlglot import exp
 
 from gates.quality.compare import pushed
-from gates.quality.compare.columns import Pair
-from gates.quality.compare.deltas import fetch_change
-from gates.quality.compare.looking import fetch_examples
-from gates.quality.compare.matching import varying
+from gates.quality.compare.fetched_rows import FetchedRow, look_at
 from gates.quality.compare.model import (
     MAX_SAMPLE,
-    ColumnChange,
     Comparison,
     Keys,
     Question,
@@ -25,12 +20,9 @@ from gates.quality.compare.model import (
     Trait,
 )
 from gates.quality.compare.pushed import Both
-from gates.quality.compare.seen import Asked, Layout
 from gates.quality.compare.source import Side
 from gates.quality.engines.base import QueryFailedError, SqlBatch
-from gates.quality.engines.duck_connection import DuckConnection
 from gates.quality.engines.open import Limits, open_batch
-from gates.quality.marked_rows import written_out
 from gates.quality.metrics import Column, Kind
 from gates.quality.sql import literal
 from headgate.errors import ConfigError, ServerFaultError
@@ -84,17 +76,6 @@ def _opened(side: Side, limits: Limits) -> SqlBatch:
     return cast("SqlBatch", open_batch(side.data, table=side.table, limits=limits))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
-    """Rows that were fetched: what they are, and by side the key with the values."""
-
-    what: str
-    base: tuple[Any, ...] | None
-    head: tuple[Any, ...] | None
-    key: tuple[Any, ...]
-    flags: tuple[Any, ...] = ()
-
-
 def _compared(
     first: SqlBatch, second: SqlBatch, sides: tuple[Side, Side], question: Question, limits: Limits
 ) -> Comparison:
@@ -120,7 +101,7 @@ def _compared(
         what: _traits(second if what == "lost" else first, plan, [row for row in rows if row.what == what], what)
         for what in ("lost", "added")
     }
-    keys, changes, examples = _looked_at(plan, keys, changed, compared, rows, limits)
+    keys, changes, examples = look_at(plan, keys, changed, compared, rows, limits)
     return Comparison(
         schema=schema,
         keys=keys,
@@ -206,16 +187,16 @@ def _with_renames(schema: SchemaDifference, plan: pushed.Plan, equal: Sequence[i
     )
 
 
-def _fetch_rows(batch: SqlBatch, plan: pushed.Plan, keys: Keys, changed: dict[int, int]) -> list[_Rows]:
+def _fetch_rows(batch: SqlBatch, plan: pushed.Plan, keys: Keys, changed: dict[int, int]) -> list[FetchedRow]:
     wanted = {"lost": keys.lost, "added": keys.added, "changed": len(changed)}
-    rows: list[_Rows] = []
+    rows: list[FetchedRow] = []
     n, width = len(plan.keys), len(plan.columns)
     for what, count in wanted.items():
         if not count:
             continue
         query = pushed.sample(plan, what, list(changed), MAX_SAMPLE)
         rows += [
-            _Rows(
+            FetchedRow(
                 what=what,
                 key=tuple(row[:n]),
                 base=None if what == "added" else tuple(row[n : n + width]),
@@ -228,11 +209,11 @@ def _fetch_rows(batch: SqlBatch, plan: pushed.Plan, keys: Keys, changed: dict[in
         for row in batch.send(batch.dialect.render(pushed.several(plan, MAX_SAMPLE))).rows:
             values = tuple(row[1 + n :])
             base = values if row[0] else None
-            rows.append(_Rows(what="grown", key=tuple(row[1 : 1 + n]), base=base, head=None if row[0] else values))
+            rows.append(FetchedRow(what="grown", key=tuple(row[1 : 1 + n]), base=base, head=None if row[0] else values))
     return rows
 
 
-def _traits(other: SqlBatch, plan: pushed.Plan, rows: Sequence[_Rows], what: str) -> tuple[Trait, ...]:
+def _traits(other: SqlBatch, plan: pushed.Plan, rows: Sequence[FetchedRow], what: str) -> tuple[Trait, ...]:
     """What rows of one side have in common, and the other side has not, or seldom."""
     if len(rows) < 3:
         return ()
@@ -297,74 +278,3 @@ def _trait(
         relation="<" if below else ">",
         bound=low if below else high,
     )
-
-
-_TYPES = {
-    Kind.INTEGER: "HUGEINT",
-    Kind.FLOAT: "DOUBLE",
-    Kind.DATE: "DATE",
-    Kind.TIMESTAMP: "TIMESTAMP",
-    Kind.TIMESTAMP_TZ: "TIMESTAMPTZ",
-}
-"""Kinds as they are looked at here; all others are texts."""
-
-
-def _looked_at(
-    plan: pushed.Plan, keys: Keys, changed: dict[int, int], compared: int, rows: Sequence[_Rows], limits: Limits
-) -> tuple[Keys, tuple[ColumnChange, ...], tuple[Any, ...]]:
-    connection = DuckConnection(Limits(temp_directory=limits.temp_directory))
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
-        asked = Asked(connection)
-        _keep(connection, plan, rows)
-        layout = Layout(keys=_pairs(plan.keys), columns=_pairs(plan.columns))
-        if keys.growing:
-            keys = replace(keys, varying=varying(asked, layout))
-        changes = tuple(fetch_change(asked, layout, index, count, compared) for index, count in changed.items())
-        return keys, changes, fetch_examples(asked, layout, changed, keys)
-    finally:
-        connection.close()
-
-
-def _pairs(group: Sequence[Both]) -> tuple[Pair, ...]:
-    return tuple(Pair(base=both.base, head=both.head, kind=both.kind) for both in group)
-
-
-def _keep(connection: DuckConnection, plan: pushed.Plan, rows: Sequence[_Rows]) -> None:
-    """The rows in tables as `looking` and `deltas` know them."""
-    places: dict[Any, int] = {}
-    wanted: list[tuple[str, int]] = []
-    kept: dict[str, list[tuple[Any, ...]]] = {"base": [], "head": []}
-    for row in rows:
-        key = tuple(written_out(value) for value in row.key)
-        place = places.setdefault((row.what, key), len(places))
-        whats = [row.what] if row.what != "changed" else [str(at) for at, flag in enumerate(row.flags) if flag]
-        wanted += [(what, place) for what in whats]
-        for side, values in (("base", row.base), ("head", row.head)):
-            if values is not None:
-                kept[side].append((str(place), *key, *(written_out(value) for value in values)))
-    names = [*(f"k{at}" for at in range(len(plan.keys))), *(f"c{at}" for at in range(len(plan.columns)))]
-    kinds = [_TYPES.get(both.kind, "VARCHAR") for both in (*plan.keys, *plan.columns)]
-    connection.execute("CREATE TEMP TABLE wanted (what VARCHAR, hk UBIGINT)")
-    _insert(
-        connection, "wanted", list(dict.fromkeys((what, str(place)) for what, place in wanted)), ["VARCHAR", "UBIGINT"]
-    )
-    for side, lines in kept.items():
-        listed = ", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))
-        connection.execute(f"CREATE TEMP TABLE {side}_seen (hk UBIGINT, {listed})")
-        _insert(connection, f"{side}_seen", lines, ["UBIGINT", *kinds])
-        connection.execute(f"CREATE TEMP VIEW {side}_profile AS SELECT * FROM {side}_seen")
-
-
-def _insert(connection: DuckConnection, table: str, rows: Sequence[tuple[Any, ...]], kinds: Sequence[str]) -> None:
-    import pyarrow as pa
-
-    if not rows:
-        return
-    arrays = [pa.array(values, pa.string()) for values in zip(*rows, strict=True)]
-    connection.raw.register("headgate_rows", pa.Table.from_arrays(arrays, names=[f"v{at}" for at in range(len(kinds))]))
-    try:
-        cast_all = ", ".join(f"TRY_CAST(v{at} AS {kind})" for at, kind in enumerate(kinds))
-        connection.execute(f"INSERT INTO {table} SELECT {cast_all} FROM headgate_rows")
-    finally:
-        connection.raw.unregister("headgate_rows")
