@@ -209,12 +209,13 @@ def wait(app: App, /, *, every_file: bool, output: str, **where: Any) -> int:
 def status(app: App, /, *, output: str, **where: Any) -> int:
     """Which commit is live, and whether the bucket still holds it."""
     from cicd.cli.dags_targets import act_on_each, opened_targets, place
-    from cicd.dags.inspect import inspect
-    from cicd.dags.report import status_data, status_text
+    from cicd.dags.inspect import fetch_breakers, inspect
+    from cicd.dags.report import breakers_data, status_data, status_text
 
     def look(destination: Destination, bundle: Bundle) -> tuple[dict[str, Any], ExitCode]:
         seen = inspect(bundle, app.clock.now())
-        return status_data(place(destination), seen.books, seen.drift, seen.foreign, seen.lock), ExitCode.PASS
+        data = status_data(place(destination), seen.books, seen.drift, seen.foreign, seen.lock)
+        return {**data, **breakers_data(fetch_breakers(bundle))}, ExitCode.PASS
 
     with opened_targets(app, None, where, every=True) as opened:
         return act_on_each(opened, look, output, status_text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,13 +15,14 @@ import click
 from cicd.cli.context import App, is_terminal, say
 from cicd.cli.dags_targets import act_on_each, opened_targets, place, repository
 from cicd.dags.airflow.options import WaitOptions
+from cicd.dags.breakers import find_in_tree
 from cicd.dags.delivery import Outcome, deliver
 from cicd.dags.events import delivery_event
 from cicd.dags.gitblobs import GitBlobs
-from cicd.dags.model import Manifest
+from cicd.dags.model import DesiredFile, Manifest, OwnedFile
 from cicd.dags.proposal import Age, Bundle, Loader, propose
 from cicd.dags.ranges import fetch_range
-from cicd.dags.report import counts, plan_data, plan_text, where_text
+from cicd.dags.report import breakers_data, counts, plan_data, plan_text, where_text
 from cicd.dags.sources import from_git
 from cicd.dags.wiring import Destination
 from cicd.dags.zipped import zipped
@@ -142,7 +143,7 @@ def _one(
         tree, before = proposal.tree, proposal.books.manifest
         _warn_of_age(tree.commit, before, proposal.age)
         part = plan_data(place(destination), before=before, commit=tree.commit, changes=proposal.changes, after=None)
-        return part, ExitCode.PASS
+        return {**part, **_breakers(tree.files if proposal.changes else ())}, ExitCode.PASS
     plan = _plan_wait(destination, manner.waiting) if manner.waiting else None
     if plan is None:
         outcome = _deliver(app, destination, bundle, load)
@@ -191,13 +192,22 @@ def _warm_up() -> None:
 
 
 def _part(destination: Destination, outcome: Outcome) -> dict[str, Any]:
-    return plan_data(
+    data = plan_data(
         place(destination),
         before=outcome.before,
         commit=outcome.commit,
         changes=outcome.changes,
         after=outcome.manifest,
     )
+    return {**data, **_breakers(outcome.manifest.files if outcome.changes else ())}
+
+
+def _breakers(files: Iterable[DesiredFile | OwnedFile]) -> dict[str, Any]:
+    """Said as warnings: the files are as they are in Git, and what is wrong there is for a merge request to mend."""
+    data = breakers_data(find_in_tree((file.path, file.size) for file in files))
+    for line in data["sync_warnings"]:
+        say(f"warning: {line}")
+    return data
 
 
 def _warn_of_age(commit: str, before: Any, age: Age) -> None:

@@ -30,7 +30,7 @@ from headgate.errors import ConflictError
 
 PUBLIC_URL = "https://storage.googleapis.com"
 _ATTEMPTS = 5
-_FIELDS_OF_ONE = "name,size,md5Hash,generation,updated"
+_FIELDS_OF_ONE = "name,size,md5Hash,generation,updated,contentEncoding"
 _FIELDS = f"items({_FIELDS_OF_ONE}),nextPageToken"
 _PAGE = 1000  # the API's own maximum
 _PLAIN = "/(),"  # means nothing in a query
@@ -42,6 +42,7 @@ class _Resource(BaseModel):
     generation: int
     md5Hash: str | None = None  # noqa: N815 - Google's name
     updated: datetime | None = None
+    contentEncoding: str | None = None  # noqa: N815 - Google's name
 
 
 class _Page(BaseModel):
@@ -211,6 +212,7 @@ def _stored(item: _Resource) -> StoredObject:
         md5=b64decode(item.md5Hash).hex() if item.md5Hash else None,
         generation=item.generation,
         updated=item.updated,
+        encoding=item.contentEncoding,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from cicd.dags.breakers import Breaker, find_in_bucket
 from cicd.dags.documents import LockDocument, parse_lock
 from cicd.dags.drift import Drift, find_drift, foreign
 from cicd.dags.ledger import Books
+from cicd.dags.names import RESERVED
 from cicd.dags.proposal import Bundle, observe
 
 
@@ -19,6 +21,13 @@ class Inspection:
     drift: tuple[Drift, ...]
     foreign: tuple[str, ...]
     lock: LockDocument | None
+
+
+def fetch_breakers(bundle: Bundle) -> tuple[Breaker, ...]:
+    """What breaks the sync of the whole DAG folder, foreign objects and placeholders too. One listing."""
+    size, listed = len(bundle.target.prefix), bundle.target.store.list(bundle.target.prefix)
+    inside = (replace(item, path=item.path[size:]) for item in listed if len(item.path) > size)
+    return find_in_bucket(item for item in inside if not item.path.startswith(f"{RESERVED}/"))
 
 
 def inspect(bundle: Bundle, now: datetime) -> Inspection:

@@ -35,7 +35,8 @@ class StoredObject:
 
     `path` is relative to what was listed from. `md5` is lower-case hex; None when the store does not know it
     (composite objects), which never counts as equal. `generation` is positive and changes with every write.
-    `updated` is the time of that write, None when not told.
+    `updated` is the time of that write, None when not told. `encoding` is the Content-Encoding, None when there is none
+    or it is not told.
     """
 
     path: str
@@ -43,6 +44,7 @@ class StoredObject:
     md5: str | None
     generation: int
     updated: datetime | None = None
+    encoding: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

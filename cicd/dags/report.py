@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from cicd.dags.breakers import Breaker, tell
 from cicd.dags.documents import LockDocument
 from cicd.dags.drift import Drift
 from cicd.dags.ledger import Books
@@ -89,6 +90,14 @@ def status_data(
     }
 
 
+def breakers_data(found: Sequence[Breaker]) -> dict[str, Any]:
+    """What breaks or slows the sync to Airflow's machines, each finding, and in words."""
+    return {
+        "sync_breakers": [{"rule": item.rule.value, "path": item.path, "breaks": item.breaks} for item in found],
+        "sync_warnings": list(tell(found)),
+    }
+
+
 def status_text(part: dict[str, Any]) -> str:
     """The same for a person."""
     lines = [where_text(part)]
@@ -103,6 +112,7 @@ def status_text(part: dict[str, Any]) -> str:
         lines.append(f"  {part['unfinished']} is unfinished: push again to complete it")
     if part["locked_by"]:
         lines.append(f"  locked by {part['locked_by']}")
+    lines += [f"  {line}" for line in part["sync_warnings"]]
     return "\n".join(lines)
 
 
