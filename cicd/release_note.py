@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cicd.gitlab.port import Board
 
 _DRAWN = 4  # pictures in one note
-_JOB = re.compile(r"https?://[^\s()<>]+")
+_ADDRESS = re.compile(r"https?://[^\s()<>]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +69,12 @@ def render(event: DeliveryEvent, shown: Sequence[Shown], environ: Mapping[str, s
     what = code(f"{event.service} {event.data.get('version')}")
     head = f"### Headgate: {what} in {code(str(event.environment))}: {ended}"
     reason = event.data.get("reason") or event.data.get("evidence")
-    job = environ.get("CI_JOB_URL", "")
+    job, files = _job(environ)
     parts = [head, *([code(str(reason))] if reason else []), _table(shown)]
     for one in shown:
-        parts += _drawn(one, job)
+        parts += _drawn(one, files)
     release = f"Release {code(str(event.release))}"
-    parts.append(f"{release}, [job]({job})" if _JOB.fullmatch(job) else release)
+    parts.append(f"{release}, [job]({job})" if job else release)
     return "\n\n".join(parts) + "\n"
 
 
@@ -93,7 +93,17 @@ def _cell(text: str) -> str:
     return code(text.replace("|", "¦"))
 
 
-def _drawn(one: Shown, job: str) -> list[str]:
+def _job(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Addresses of the GitLab job or Jenkins build that this runs in, and of its artifacts; empty outside of one."""
+    gitlab, jenkins = environ.get("CI_JOB_URL", ""), environ.get("BUILD_URL", "")
+    if _ADDRESS.fullmatch(gitlab):
+        return gitlab, f"{gitlab}/artifacts/file/"
+    if _ADDRESS.fullmatch(jenkins):
+        return jenkins, f"{jenkins.rstrip('/')}/artifact/"
+    return "", ""
+
+
+def _drawn(one: Shown, files: str) -> list[str]:
     """The evidence as a line of blocks for each curve, as the uploaded picture, and where the files are."""
     lines = [
         f"{curve.name:<9} {blocks}"
@@ -105,8 +115,8 @@ def _drawn(one: Shown, job: str) -> list[str]:
     parts += [one.image] if one.image else []
     if one.kept.path:
         place = code(one.kept.path)
-        if _JOB.fullmatch(job):
-            place = f"[{place}]({job}/artifacts/file/{one.kept.path})"
+        if files:
+            place = f"[{place}]({files}{one.kept.path})"
         parts.append(
             f"{code(f'{one.kept.metric}, {one.kept.step}')}: {place}; `headgate release analyse --replay` judges it again."
         )
