@@ -39,7 +39,8 @@ class S3Error(StoreError):
 
     def answer(self) -> Answer:
         text = f"<Error><Code>{self.code}</Code><Message>{escape(str(self))}</Message></Error>"
-        return Answer(status=self.status, body=_document(text), content_type=_XML)
+        body = b"" if self.status == 304 else _document(text)
+        return Answer(status=self.status, body=body, content_type=_XML)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ class S3Bucket:
             found = self._objects.get(key)
             if found is None:
                 raise S3Error(404, "NoSuchKey", "The specified key does not exist.")
-            self._check(found, headers)
+            self._check(found, headers, reading=True)
             return found
 
     def put(self, key: str, data: bytes, headers: Mapping[str, str], *, etag: str | None = None) -> S3Object:
@@ -118,13 +119,15 @@ class S3Bucket:
             self._objects.pop(key, None)
 
     @staticmethod
-    def _check(found: S3Object | None, headers: Mapping[str, str]) -> None:
+    def _check(found: S3Object | None, headers: Mapping[str, str], *, reading: bool = False) -> None:
         match, none_match = headers.get("if-match"), headers.get("if-none-match")
         etag = found.etag if found else None
         holds = (match is None or (etag is not None and match.strip('"') in {etag, "*"})) and (
             none_match is None or etag is None or none_match.strip('"') not in {etag, "*"}
         )
         if not holds:
+            if reading and none_match is not None and match is None:
+                raise S3Error(304, "NotModified", "")
             raise S3Error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 
 
