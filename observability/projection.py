@@ -80,6 +80,13 @@ class Projection:
         with self._database.reading() as connection:
             return connection.execute(select(func.count()).where(facts.c.bucket == FIRST)).scalar_one()
 
+    def behind(self) -> int:
+        """How many events the log has, at most, that have not been taken in."""
+        with self._database.reading() as connection:
+            last = connection.execute(select(func.max(events.c.seq))).scalar() or 0
+            known = _state(connection, "rules") == rules()
+            return last - (int(_state(connection, "sequence") or 0) if known else 0)
+
     def refresh(self) -> None:
         """Take in what was appended since; costs nothing when nothing was."""
         with self._database.reading() as connection:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cicd.dora_run import Mapped, Wish
+    from observability.store import SqlEventStore
 
 _DEFAULT_DAYS = 30
+_MANY = 50_000
 _SIGNALS = ("aborted", "rollback", "revert", "hotfix", "incident")
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -96,6 +98,7 @@ def report(
     # Blends, comparisons and explanations need every item at once, and so does YAML.
     whole = bool(by or other or explain or wish.teams or wish.mapped.teams) or output == "yaml"
     aside = JsonServices(wish.period, every, week_start) if output == "json" and not whole else None
+    _announce(store)
     found = evaluate(store, wish, keep=None if whole else aside.take if aside else numbers_only)
     for words in unmatched(found, wish):
         say(f"warning: {words}, up to the end of this period")
@@ -133,7 +136,9 @@ def export(app: App, /, folder: str, **selection: Any) -> int:
     from observability.export import write_parquet
 
     wish, _ = _wish(app, **selection)
-    found = evaluate(open_for(app, selection["store_url"], create=False), wish)
+    store = open_for(app, selection["store_url"], create=False)
+    _announce(store)
+    found = evaluate(store, wish)
     for path, rows in write_parquet(found, folder):
         say(f"{path}: {rows} rows")
     return ExitCode.PASS
@@ -150,7 +155,9 @@ def rebuild(app: App, /, store_url: str | None) -> int:
     """
     from observability.projection import Projection
 
-    count = Projection(open_for(app, store_url, create=False).database).rebuild()
+    store = open_for(app, store_url, create=False)
+    _announce(store, again=True)
+    count = Projection(store.database).rebuild()
     click.echo(f"{count} services in their environments")
     return ExitCode.PASS
 
@@ -194,6 +201,15 @@ def _wish(
         policy=parse_policy(incident_window, without),
     )
     return wish, lambda text: parse_when(text, zone, "--compare")
+
+
+def _announce(store: SqlEventStore, *, again: bool = False) -> None:
+    """Say that this will take a while, where it will: a log of millions of events is taken in once."""
+    from observability.projection import Projection
+
+    count = store.last_sequence() if again else Projection(store.database).behind()
+    if count > _MANY:
+        say(f"taking in {count} events; this is done once, and may be broken off and continued")
 
 
 def _configured(app: App) -> Mapped:
