@@ -183,8 +183,8 @@ def run(
 def explain(suites: tuple[Path, ...], execute: bool, output: str, parameter: tuple[str, ...], **source: Any) -> int:
     """Print the queries of a run, and what goes elsewhere.
 
-    Reads the columns and runs nothing. What failed expectations ask for afterwards, one more pass, is not part of it,
-    and cheaper proofs that the engine finds on the way (footers of files, declared keys) are not: see --run.
+    These are the queries that a run sends, in their order. What only the data can say is not part of it: what failed
+    expectations ask for afterwards (one query more), and what follows where a cheap proof fails. See --run.
     """
     from dataclasses import asdict
 

@@ -226,19 +226,32 @@ class PostgresBatch(DatabaseBatch):
 
     def answer(self, metrics: Sequence[Metric]) -> None:
         """What a valid constraint says needs no query; what it makes cheaper is asked in that form."""
+        instead = self._proved(metrics)
+        super().answer([metric for metric in dict.fromkeys(instead.values()) if metric not in self._values])
+        for metric, other in instead.items():
+            self._values[metric] = self._values[other]
+
+    def _proved(self, metrics: Sequence[Metric]) -> dict[Metric, Metric]:
+        """What is left to ask, in the form in which it is cheapest; values of what the catalogue proves are kept."""
         if self._facts is None:
             self._facts = Facts.read(self._ask, self._regclass)
-        instead: dict[Metric, Metric] = {}
+        left: dict[Metric, Metric] = {}
         for metric in metrics:
             proven = prove(metric, self._facts, self._oid)
             if isinstance(proven, int):
                 self._values[metric] = proven
-            elif proven is not None:
-                instead[metric] = proven
-        wanted = dict.fromkeys(instead.get(metric, metric) for metric in metrics)
-        super().answer([metric for metric in wanted if metric not in self._values])
-        for metric, other in instead.items():
-            self._values[metric] = self._values[other]
+            else:
+                left[metric] = metric if proven is None else proven
+        return left
+
+    def explain(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
+        """The queries that `compute` would send first; only the catalogue is read."""
+        known = dict(self._values)
+        try:
+            wanted = [metric for metric in metrics if metric not in known]
+            return super().explain(list(dict.fromkeys(self._proved(wanted).values())))
+        finally:
+            self._values = known
 
     def _ask(self, sql: str) -> Sequence[Sequence[Any]]:
         return self.connection.execute(sql).rows

@@ -240,6 +240,38 @@ def test_different_keys_with_one_hash_are_told_apart(folder: Path) -> None:
         assert batch.compute([shown])[shown].index == (5, 2900)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_names_that_the_query_itself_uses(tmp_path: Path, form: str) -> None:
+    names = [
+        "place",
+        "number",
+        "value",
+        "h",
+        "t",
+        "mark_0",
+        "value_0",
+        "headgate_found",
+        "headgate_key_0",
+        'a"; --',
+        "n",
+    ]
+    pq.write_table(pa.table({name: [5, 6, 5, None, 9, 4] for name in names}), tmp_path / "a.parquet")
+    with open_files([tmp_path], tuning=FORMS[form]) as batch:
+        for name in names:
+            there = exp.Is(this=column(name), expression=exp.null()).not_()
+            asked = [
+                Rows(of=Duplicated(keys=(column(name),), where=there), columns=(name,), limit=3),
+                Rows(of=Duplicated(keys=(column(name), column("n")), where=there), columns=("n",), limit=3),
+                Rows(of=exp.GT(this=column(name), expression=literal(5)), columns=(name,), limit=3),
+                Rows(
+                    of=OutOfOrder(argument=column(name), direction="increasing", where=there), columns=("n",), limit=3
+                ),
+            ]
+            found = batch.compute(asked)
+            assert [found[metric].index for metric in asked] == [(0, 2), (0, 2), (1, 4), (2, 5)], name
+            assert "headgate_places" in batch.queries[-1]
+
+
 def test_a_condition_that_breaks_takes_only_itself(folder: Path) -> None:
     broken = exp.GT(this=exp.cast(column("state"), "int"), expression=literal(1))
     fine = Rows(of=exp.EQ(this=column("state"), expression=literal("lost")), columns=("id",), limit=2)

@@ -358,6 +358,25 @@ class EngineContract:
         assert {row[0] for row in sample.rows} < {2, 3, 5}
         assert len(sample.index) == (2 if orders.ordered else 0)
 
+    def test_rows_of_several_conditions_are_one_query(self, bench: Bench) -> None:
+        conditions = [than(exp.EQ, n, 7), than(exp.GT, n, 2), not_null(s), than(exp.LT, n, -5)]
+        asked = [
+            Rows(of=condition, columns=("id", "s") if index else ("s", "id"), limit=2)
+            for index, condition in enumerate(conditions)
+        ]
+        with bench.batch("orders") as batch:
+            batch.schema()
+            counts = batch.compute([count(condition) for condition in conditions])
+            sent = len(batch.queries)
+            found = batch.compute(asked)
+            assert len(batch.queries) == sent + 1
+            alone = [bench_rows(bench, condition) for condition in conditions]
+        for index, metric in enumerate(asked):
+            sample, place = found[metric], metric.columns.index("id")
+            assert sample.count == counts[count(conditions[index])] == len(alone[index])
+            assert len(sample.rows) == min(2, sample.count)
+            assert {row[place] for row in sample.rows} <= alone[index]
+
     def test_rows_that_are_repeated(self, orders: SqlBatch) -> None:
         metric = Rows(of=Duplicated(keys=(n, column("t"))), columns=("id",))
         twice = Rows(of=Duplicated(keys=(s,)), columns=("id", "s"), where=not_null(s), limit=None)
@@ -511,6 +530,17 @@ class EngineContract:
             batch.compute([Distinct(keys=(n,)), Count()])
             assert len(batch.queries) == sent
 
+    def test_explain_says_what_compute_sends(self, bench: Bench) -> None:
+        """But for rows, and users' queries that have some: these are asked for when their number is known."""
+        asked = [
+            metric for case, metric, _ in CASES if case not in self.unsupported and not isinstance(metric, Rows | Query)
+        ]
+        with bench.batch("orders") as batch:
+            said = batch.explain(asked)
+            before = len(batch.queries)
+            batch.compute(asked)
+            assert batch.queries[before:] == list(said)
+
     def test_explain_sends_nothing(self, bench: Bench) -> None:
         with bench.batch("orders") as batch:
             batch.schema()
@@ -518,6 +548,13 @@ class EngineContract:
             texts = batch.explain([count(is_null(n)), Distinct(keys=(n,))])
             assert len(texts) == 2
             assert batch.queries == before
+
+
+def bench_rows(bench: Bench, condition: exp.Expression) -> set[int]:
+    """The `id` of all rows of `orders` that hold a condition, asked by itself."""
+    everything = Rows(of=condition, columns=("id",), limit=None)
+    with bench.batch("orders") as batch:
+        return {row[0] for row in batch.compute([everything])[everything].rows}
 
 
 def streams(metric: Metric) -> bool:
