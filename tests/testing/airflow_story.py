@@ -110,13 +110,15 @@ def answers(url: str, user: str, password: str) -> tuple[tuple[int, Any], ...]:
 def play(url: str, folder: Path, user: str, password: str) -> tuple[Facts, ...]:
     """Write the files of each step and look until the server shows what was recorded, or time is up.
 
-    Gives what was seen last after each step. The folder is empty again at the end.
+    Gives what was seen last after each step, up to the first that differs. The folder is empty again at the end.
     """
     told = []
     with _client(url, user, password) as client:
         for step, wanted in zip(steps(), recorded_facts(), strict=True):
             _write(folder, step.files)
             told.append(_look_until(client, step, wanted, folder))
+            if told[-1] != wanted:
+                break
     _write(folder, {name: None for step in steps() for name in step.files})
     return tuple(told)
 

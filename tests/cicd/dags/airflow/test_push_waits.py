@@ -252,6 +252,31 @@ def test_the_first_release_has_nothing_to_go_back_to(run: Run, git: Git) -> None
     assert "is the first release of shop" in out
 
 
+def test_a_zip_file_is_looked_into(run: Run, git: Git, folder: Path) -> None:
+    (git.path / "dags/lib/tables.py").unlink()
+    commit_files(git, {"dags/ingest.py": dag("ingest", "from tables import T"), "dags/tables.py": "T = 1\n"}, "flat")
+    done = run("push", "--zip", "-o", "json")
+    assert (done[0], states(part(done))) == (0, {"shop.zip/ingest.py": "parsed", "shop.zip/report.py": "parsed"})
+    commit_files(git, {"dags/report.py": dag("report", "X = 1")}, "two")
+    done = run("push", "--zip", "-o", "json")
+    assert (done[0], states(part(done))) == (0, {"shop.zip/ingest.py": "parsed", "shop.zip/report.py": "parsed"})
+    assert [item.name for item in folder.iterdir()] == ["shop.zip"]
+
+
+def test_a_target_below_the_dag_folder(run: Run, git: Git, airflow: AirflowSandbox, folder: Path) -> None:
+    commit_files(git, {"dags/ingest.py": dag("ingest", "from team_a.lib.tables import T")}, "by its full name")
+    (folder / "ingest.py").write_text("# airflow dag\nimport of_another_team\n")
+    where = ("--target", f"file://{folder}/team_a", "--airflow-url", airflow.url)
+    done = run("push", *where, "-o", "json")
+    assert (done[0], states(part(done))) == (0, {"ingest.py": "parsed", "report.py": "parsed"})
+
+
+def test_an_older_commit_by_its_distance(run: Run, git: Git) -> None:
+    first = git.rev_parse("HEAD")
+    commit_files(git, {"dags/report.py": dag("report", "X = 1")}, "two")
+    assert part(run("push", "--ref", "HEAD~1", "-o", "json"))["commit"] == first
+
+
 def test_flags_alone(run: Run, git: Git, airflow: AirflowSandbox, tmp_path: Path) -> None:
     where = ("--target", f"file://{tmp_path}/airflow/dags", "--project", "shop", "--airflow-url", airflow.url)
     assert part(run("push", *where, "-o", "json"))["airflow"]["outcome"] == "parsed"
