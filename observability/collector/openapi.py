@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from observability.collector.answers import RETRY_AFTER_S
+from observability.collector.openapi_bodies import BODIES, KINDS, TEXT, TIME, typed
 from observability.collector.senders import SENDERS, Sender
 from observability.collector.verify import HEADERS, Scheme
 
@@ -102,7 +103,7 @@ def _body(sender: Sender, kind: str) -> dict[str, Any]:
         return {"type": "array", "maxItems": 1000, "items": {"$ref": "#/components/schemas/CloudEvent"}}
     if kind == "application/cloudevents+json":
         return {"$ref": "#/components/schemas/CloudEvent"}
-    return _BODIES.get(sender.name, {"type": "object"})
+    return BODIES.get(sender.name, {"type": "object"})
 
 
 def _page(name: str, text: str, kind: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -130,132 +131,31 @@ def _schemes() -> dict[str, Any]:
     return found
 
 
-def _object(required: tuple[str, ...], **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": list(required), "properties": properties}
-
-
-_TEXT = {"type": "string"}
-_TIME = {"type": "string", "format": "date-time"}
-_PROJECT = _object(
-    ("path_with_namespace",), id={"type": "integer"}, path_with_namespace=_TEXT, web_url=_TEXT, default_branch=_TEXT
-)
-_BODIES: Mapping[str, dict[str, Any]] = {
-    "gitlab": {
-        "oneOf": [
-            _object(
-                ("object_kind", "project", "status", "status_changed_at", "deployment_id", "environment"),
-                object_kind={"const": "deployment"},
-                status={"enum": ["created", "running", "success", "failed", "canceled", "skipped", "blocked"]},
-                status_changed_at=_TIME,
-                deployment_id={"type": "integer"},
-                deployable_id={"type": ["integer", "null"]},
-                environment=_TEXT,
-                environment_tier={"enum": ["production", "staging", "testing", "development", "other"]},
-                commit_url=_TEXT,
-                project=_PROJECT,
-            ),
-            _object(
-                ("object_kind", "project"),
-                object_kind={"enum": ["push", "merge_request", "pipeline", "build", "issue", "work_item"]},
-                project=_PROJECT,
-            ),
-        ]
-    },
-    "github": _object((), action=_TEXT, repository=_object(("full_name",), id={"type": "integer"}, full_name=_TEXT)),
-    "bitbucket": _object((), repository=_object(("full_name",), uuid=_TEXT, full_name=_TEXT)),
-    "jenkins": _object(
-        ("name", "build"),
-        name=_TEXT,
-        url=_TEXT,
-        build=_object(
-            ("number", "phase"),
-            number={"type": "integer"},
-            phase={"enum": ["QUEUED", "STARTED", "COMPLETED", "FINALIZED"]},
-            status={"enum": ["SUCCESS", "UNSTABLE", "FAILURE", "ABORTED", "NOT_BUILT"]},
-            timestamp={"type": "integer"},
-            full_url=_TEXT,
-        ),
-    ),
-    "argocd": _object(
-        ("application", "operation"),
-        application=_TEXT,
-        environment=_TEXT,
-        operation=_object(
-            ("phase",),
-            phase={"enum": ["Running", "Terminating", "Succeeded", "Failed", "Error"]},
-            startedAt=_TIME,
-            finishedAt=_TIME,
-            revision=_TEXT,
-        ),
-        health=_object((), status={"enum": ["Healthy", "Progressing", "Degraded", "Suspended", "Missing", "Unknown"]}),
-        commit_message=_TEXT,
-    ),
-    "alertmanager": _object(
-        ("version", "alerts"),
-        version={"const": "4"},
-        alerts={
-            "type": "array",
-            "items": _object(
-                ("status", "startsAt"),
-                status={"enum": ["firing", "resolved"]},
-                labels={"type": "object", "additionalProperties": _TEXT},
-                startsAt=_TIME,
-                endsAt=_TIME,
-                fingerprint=_TEXT,
-            ),
-        },
-    ),
-    "pagerduty": _object(
-        ("event",),
-        event=_object(
-            ("event_type", "occurred_at", "data"),
-            id=_TEXT,
-            event_type={
-                "anyOf": [
-                    {"enum": ["incident.triggered", "incident.acknowledged", "incident.resolved"]},
-                    {"type": "string"},
-                ]
-            },
-            occurred_at=_TIME,
-            data={
-                "anyOf": [
-                    _object(("id", "type", "created_at"), id=_TEXT, type={"const": "incident"}, created_at=_TIME),
-                    {"type": "object"},
-                ]
-            },
-        ),
-    ),
-    "cdevents": {
-        "oneOf": [{"$ref": "#/components/schemas/CDEvent"}, {"$ref": "#/components/schemas/Record"}],
-    },
-}
-
-
 def _schemas() -> dict[str, Any]:
-    context = _object(
+    context = typed(
         ("id", "source", "type", "timestamp"),
         id={"type": "string", "minLength": 1},
         source={"type": "string", "minLength": 1},
-        type={"type": "string", "pattern": r"^dev\.cdevents\.[a-z]+\.[a-z]+\.0\.[0-9]+\.[0-9]+$"},
-        timestamp=_TIME,
+        type={"type": "string", "pattern": rf"^dev\.cdevents\.({KINDS})\.0\.[0-9]+\.[0-9]+$"},
+        timestamp=TIME,
     )
-    event = _object(
+    event = typed(
         ("context", "subject"),
         context=context,
-        subject=_object(("id",), id={"type": "string", "minLength": 1}, content={"type": "object"}),
+        subject=typed(("id",), id={"type": "string", "minLength": 1}, content={"type": "object"}),
         customData={"type": "object"},
     )
     return {
         "CDEvent": event,
-        "CloudEvent": _object(
+        "CloudEvent": typed(
             ("specversion", "id", "source", "type", "data"),
             specversion={"const": "1.0"},
-            id=_TEXT,
-            source=_TEXT,
-            type=_TEXT,
+            id=TEXT,
+            source=TEXT,
+            type=TEXT,
             data={"$ref": "#/components/schemas/CDEvent"},
         ),
-        "Record": _object(
+        "Record": typed(
             ("kind", "source", "id", "occurred_at", "subject"),
             kind={
                 "enum": [
@@ -268,20 +168,20 @@ def _schemas() -> dict[str, Any]:
             },
             source={"type": "string", "minLength": 1},
             id={"type": "string", "minLength": 1},
-            occurred_at=_TIME,
+            occurred_at=TIME,
             subject={"type": "string", "minLength": 1},
-            service=_TEXT,
-            environment=_TEXT,
+            service=TEXT,
+            environment=TEXT,
             outcome={"enum": ["success", "failure", "error", "canceled"]},
         ),
-        "Recorded": _object(
+        "Recorded": typed(
             ("status", "id", "events", "new"),
             status={"enum": ["recorded", "known"]},
             id={"type": "string", "description": "Of the first event."},
             events={"type": "integer", "minimum": 1},
             new={"type": "integer", "minimum": 0},
         ),
-        "Ignored": _object(("status", "reason"), status={"const": "ignored"}, reason=_TEXT),
-        "Refused": _object(("status", "reason", "error"), status={"const": "refused"}, reason=_TEXT, error=_TEXT),
-        "Ready": _object(("status",), status={"const": "ready"}),
+        "Ignored": typed(("status", "reason"), status={"const": "ignored"}, reason=TEXT),
+        "Refused": typed(("status", "reason", "error"), status={"const": "refused"}, reason=TEXT, error=TEXT),
+        "Ready": typed(("status",), status={"const": "ready"}),
     }
