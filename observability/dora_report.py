@@ -192,7 +192,7 @@ def to_text(report: DoraReport, *, blends: Sequence[Blend] = (), explain: bool =
         if explain:
             lines += explained(found)
     for blend in blends:
-        title = f"{blend.by} {blend.name}: a blend of {len(blend.members)} services"
+        title = f"{blend.by} {blend.name}: a blend of {len(blend.members)} service{'s'[: len(blend.members) > 1]}"
         lines += ["", title, *_rows(blend)]
     if not report.services:
         lines += ["", "no deployments are known up to the end of this period"]

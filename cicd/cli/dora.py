@@ -100,6 +100,8 @@ def report(
     aside = JsonServices(wish.period, every, week_start) if output == "json" and not whole else None
     _announce(store)
     found = evaluate(store, wish, keep=None if whole else aside.take if aside else numbers_only)
+    if wish.period.end > app.clock.now():
+        say("note: the period ends in the future; its days that have not been count as days without deployments")
     for words in unmatched(found, wish):
         say(f"warning: {words}, up to the end of this period")
     if aside is not None:

@@ -156,6 +156,7 @@ def test_json_of_a_large_log_is_written_in_parts_and_is_the_same(run: Run) -> No
         (("--environment", "Production"), "warning: no environment 'Production'"),
         (("--team", "nobody"), "warning: no team 'nobody'"),
         (("--team", "nobody", "--mapping", "map.yaml"), "warning: no team 'nobody' in the mapping"),
+        (("--to", "2999-01-01"), "note: the period ends in the future"),
     ],
 )
 def test_names_that_nobody_has_are_told(
