@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cicd.cli.main import main
+from cicd.gitlab.history_facts import (
+    CommitData,
+    DeploymentData,
+    IncidentData,
+    MergeRequestData,
+    ProjectData,
+    Source,
+    deployment_events,
+    issue_events,
+    request_events,
+)
 from headgate.exit_codes import ExitCode
+from observability.collector.model import Delivery, Translated
+from observability.collector.senders import SENDERS, translate
+from observability.events import DeliveryEvent
 from observability.store import open_store
 from tests.testing.collector_server import SECRETS, serving
 
@@ -125,3 +140,45 @@ def test_the_five_metrics_of_a_week_of_webhooks(
     assert metrics["change_fail_rate"]["denominator"] == 4
     assert metrics["failed_deployment_recovery_time"]["median"] == 25 * 3600  # live until the incident was over
     assert metrics["deployment_rework_rate"]["denominator"] == 4
+
+
+def test_what_gitlabs_api_tells_again_is_the_same_fact() -> None:
+    """The same deployment, merge and incident by webhook and by import: one identity, and what the API adds is added."""
+    source = Source(project=ProjectData.model_validate({**PROJECT, "id": 42}), tiers={"production": "production"})
+    by_api = deployment_events(
+        source,
+        DeploymentData.model_validate(
+            {
+                "id": 61, "sha": SHAS["m1"], "ref": "main", "status": "success", "created_at": "2026-11-02T09:50:00Z",
+                "updated_at": "2026-11-02T10:00:02Z", "environment": {"name": "production"},
+                "deployable": {"id": 5061, "finished_at": "2026-11-02T10:00:00Z", "pipeline": {"id": 900}},
+            }
+        ),
+    )  # fmt: skip
+    assert ids(by_api) == ids(told(deployment(61, "m1", "success", "2026-11-02 11:00:00 +0100")))
+    merged = request_events(
+        source,
+        MergeRequestData.model_validate(
+            {
+                "iid": 7, "target_branch": "main", "merged_at": "2026-11-02T09:10:00Z", "updated_at": "2026-11-02T09:10:01Z",
+                "merge_commit_sha": SHAS["m1"],
+            }
+        ),
+        [CommitData(id=SHAS["c2"]), CommitData(id=SHAS["c1"])],
+    )  # fmt: skip
+    (hook,) = told(merge(7, "m1", C2, "2026-11-02 09:10:01 UTC"))
+    assert (merged[0].change, merged[0].commit, merged[0].source) == (hook.change, hook.commit, hook.source)
+    assert merged[0].id != hook.id  # it has all the commits, and is not kept out by the webhook's one
+    closed = {"iid": 23, "created_at": "2026-11-03T10:00:00Z", "closed_at": "2026-11-03T11:00:00Z", "state": "closed"}
+    found = issue_events(source, IncidentData.model_validate({**closed, "updated_at": "2026-11-03T11:00:01Z"}))
+    assert ids(found) == ids(told(incident("closed", "2026-11-03 10:00:00 UTC", "2026-11-03 11:00:00 UTC")))
+
+
+def told(body: dict[str, Any]) -> tuple[DeliveryEvent, ...]:
+    result = translate(SENDERS["gitlab"], Delivery(body=body, received_at=datetime(2026, 11, 9, tzinfo=UTC)))
+    assert isinstance(result, Translated)
+    return result.events
+
+
+def ids(events: Iterable[DeliveryEvent]) -> list[tuple[str, str, str | None]]:
+    return [(event.source, event.id, event.release) for event in events]
