@@ -232,13 +232,16 @@ class LargeBatch(DuckBatch):
         }
 
     def unsettled(self, metric: Metric) -> None:
-        """A cheap proof failed: large keys go by their hashes, at the latest when nothing else is left."""
-        if isinstance(metric, Duplicated) and self.facts().hashed and metric not in self._tried:
+        """A cheap proof failed: keys that are too large to be grouped go by their hashes."""
+        if isinstance(metric, Duplicated) and metric not in self._tried and not self._grouped(metric):
             running = self._started(duck_keys.hash_proof(metric, self.source))
             if running is not None:
                 self._finish(running)
         else:
             super().unsettled(metric)
+
+    def _grouped(self, metric: Duplicated) -> bool:
+        return not self.facts().hashed or self.facts().grouped(metric.keys)
 
     def _started(self, proof: HashProof) -> Running | None:
         """The hashes of a proof on their way; None if that failed, and the plain way was gone."""

@@ -29,9 +29,10 @@ FORMS: dict[str, Tuning] = {
     "bits": Tuning(planned=0),
     "hashes": Tuning(planned=0, hashed=0),
     "hashes and dictionaries": Tuning(planned=0, hashed=0, dictionary_bytes=1e9),
+    "memory for one pass": Tuning(planned=0, hashed=0, sorting=ROWS * 45),
 }
-KEYS = {"plain": 0, "bits": 0, "hashes": 1, "hashes and dictionaries": 1}
-"""Queries that read the keys of a whole number once more, where there are too many rows to group them."""
+KEYS = {name: int(name == "memory for one pass") for name in FORMS}
+"""Queries that read keys once more, narrow, where there is too little memory to group them."""
 
 
 def rows() -> list[dict[str, Any]]:
