@@ -1,8 +1,8 @@
 """Many senders, one collector that is killed again and again: every acknowledged event has to be in the log, once.
 
 The server is `headgate serve` as a process of its own. It is killed with SIGKILL after random numbers of
-acknowledgements, while the other clients' requests are in every state there is, and started again on the same port
-and log. A client sends a webhook until it is acknowledged, as senders do.
+acknowledgements, while the other clients' requests are in every state there is, and started again on the same log. A
+client sends a webhook until it is acknowledged, as senders do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -110,8 +109,7 @@ class Server:
     """`headgate serve`, started as often as it is killed."""
 
     def __init__(self, plan: Plan) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            self.port = int(taken.getsockname()[1])
+        self.port = 0
         self._plan = plan
         self._process: subprocess.Popen[str] | None = None
         self.up = threading.Event()
@@ -120,14 +118,16 @@ class Server:
 
     def start(self) -> None:
         environ = {**os.environ, "HEADGATE_GITLAB_WEBHOOK_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "cicd", "serve", "--port", str(self.port), "--store", self._plan.store]
+        command = [sys.executable, "-m", "cicd", "serve", "--port", "0", "--store", self._plan.store]
         with (self._plan.folder / "server.log").open("a") as log:
             self._process = subprocess.Popen(
                 command, cwd=self._plan.folder, env=environ, stdout=subprocess.PIPE, stderr=log, text=True
             )
         assert self._process.stdout is not None
-        if not self._process.stdout.readline().startswith("http://"):
+        address = self._process.stdout.readline().strip()
+        if not address.startswith("http://"):
             raise RuntimeError((self._plan.folder / "server.log").read_text())
+        self.port = int(address.rstrip("/").rpartition(":")[2])
         self._since = time.monotonic()
         self.up.set()
 
@@ -159,7 +159,7 @@ class Storm:
         plan, outcome, started = self._plan, self._outcome, time.monotonic()
         self._server.start()
         shares = [range(first, plan.webhooks, plan.clients) for first in range(plan.clients)]
-        clients = [threading.Thread(target=self._client, args=(share,)) for share in shares]
+        clients = [threading.Thread(target=self._client, args=(share,), daemon=True) for share in shares]
         for client in clients:
             client.start()
         chance = random.Random(plan.seed)
