@@ -193,6 +193,7 @@ def rollback(
 @dags.command()
 @click.option("--every-file", is_flag=True, help="All DAG files of the release, not only what it changed.")
 @_WHERE
+@_EVERYWHERE
 @_AIRFLOW
 @_BACK
 @click.pass_obj

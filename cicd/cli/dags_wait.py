@@ -46,14 +46,7 @@ def wait_and_react(
     say(
         f"{destination.name}: waiting until Airflow has parsed {manifest.release} (at most {waiter.plan.terms.timeout_s:g} s)"
     )
-    result = waiter.wait(
-        bundle,
-        manifest,
-        touched=delivered.touched,
-        known=delivered.known,
-        every=delivered.every,
-        progress=_progress(destination.name),
-    )
+    result = _wait(bundle, waiter, delivered, destination.name)
     data: dict[str, Any] = {"airflow": wait_data(result), "rollback": None}
     if result.outcome is Outcome.FAILED:
         failure = failure_event(
@@ -94,12 +87,8 @@ def _go_back(app: App, destination: Destination, bundle: Bundle, waiter: Waiter,
         outcome = deliver(allowed, _only_after(failed, bundle), clock=app.clock, progress=lambda *_: None)
     except HeadgateError as error:
         return {"release": None, "restores": None, "error": str(error), "airflow": None}
-    result = waiter.wait(
-        bundle,
-        outcome.manifest,
-        touched={change.path for change in outcome.changes},
-        progress=_progress(destination.name),
-    )
+    touched = frozenset(change.path for change in outcome.changes)
+    result = _wait(bundle, waiter, Delivered(manifest=outcome.manifest, touched=touched), destination.name)
     event = delivery_event(
         outcome.manifest,
         target=destination.url,
@@ -114,6 +103,21 @@ def _go_back(app: App, destination: Destination, bundle: Bundle, waiter: Waiter,
         "error": None,
         "airflow": wait_data(result),
     }
+
+
+def _wait(bundle: Bundle, waiter: Waiter, delivered: Delivered, name: str) -> WaitResult:
+    """Wait. A bucket that cannot be read is an outcome as well: the release is in force all the same."""
+    try:
+        return waiter.wait(
+            bundle,
+            delivered.manifest,
+            touched=delivered.touched,
+            known=delivered.known,
+            every=delivered.every,
+            progress=_progress(name),
+        )
+    except HeadgateError as error:
+        return WaitResult(outcome=Outcome.UNDECIDED, files=(), reason=f"the release could not be read back: {error}")
 
 
 def _only_after(failed: Manifest, bundle: Bundle) -> Loader:

@@ -85,6 +85,7 @@ class AirflowSandbox:
         self._parse_on_look, self._may_ask = parse_on_look, may_ask_for_parses
         self._ahead = timedelta(seconds=ahead_s)
         self._known, self._mutex = _Known(), threading.RLock()
+        self._open = True
         self.asked_for: list[str] = []
         self.router = Router(not_found=lambda _: self._answer(404, {"error": "API route not found"}), guard=self._guard)
         self._add_routes()
@@ -109,6 +110,10 @@ class AirflowSandbox:
     def set_token(self, token: str | None) -> None:
         """Accept this token from now on, and no other."""
         self._token = token
+
+    def guard_everything(self) -> None:
+        """From now on even the version is told only to those who show the token, as by a proxy before the server."""
+        self._open = False
 
     def parse(self) -> None:
         """One pass over the folder."""
@@ -200,7 +205,7 @@ class AirflowSandbox:
 
     def _guard(self, call: Call) -> Response | None:
         open_to_all = call.path == "/auth/token" or call.path.rpartition("/")[2] in ("version", "health")
-        if self._token is None or open_to_all or not call.path.startswith(f"/api/{self._version}/"):
+        if self._token is None or (open_to_all and self._open) or not call.path.startswith(f"/api/{self._version}/"):
             return None
         sent = call.headers.get("authorization", "")
         if sent == f"Bearer {self._token}" or (self._version == "v1" and sent.startswith("Basic ")):

@@ -15,6 +15,7 @@ from headgate.clock import Clock
 from headgate.secrets import Secret
 from observability.collector.app import Collector, Doors
 from observability.collector.intake import Log
+from observability.collector.names import Names
 from observability.collector.request import Limits, Receive, Scope, Send
 from observability.collector.senders import read_keys
 from observability.collector.server import build_server
@@ -89,11 +90,11 @@ def _received(connection: socket.socket) -> bytes:
 @contextmanager
 def serving(
     log: Log, *, secrets: Mapping[str, str] = SECRETS, limits: Limits | None = None, clock: Clock | None = None,
-    **doors: Any,
+    names: Names | None = None, **doors: Any,
 ) -> Iterator[Served]:  # fmt: skip
     """A collector on `log`, with the secrets of the senders by the names of their variables."""
     keys = read_keys(lambda name: Secret(secrets[name]) if name in secrets else None)
-    collector = Collector(log, Doors(keys=keys, **doors), clock=clock, limits=limits)
+    collector = Collector(log, Doors(keys=keys, **doors), clock=clock, limits=limits, names=names)
     server = build_server(collector, no_pages, limits)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -27,6 +27,10 @@ class Access(Protocol):
         """Headers of a request. Raises `AuthenticationError`."""
         ...
 
+    def early_headers(self) -> dict[str, str | Secret]:
+        """Headers of a request that is made before the version is known; empty where that has to be known first."""
+        ...
+
     def renew(self) -> bool:
         """The headers were refused: whether new ones can be had."""
         ...
@@ -40,6 +44,9 @@ class _Checked:
     """Errors that say which credentials were refused."""
 
     hint = ""
+
+    def early_headers(self) -> dict[str, str | Secret]:
+        return {}
 
     def check(self, answer: Response) -> None:
         error = error_for_status(answer)
@@ -72,6 +79,9 @@ class BearerToken(_Checked):
         self._header = {"Authorization": Secret(f"Bearer {token.reveal()}")}
 
     def headers(self, http: HttpClient, version: Version) -> dict[str, str | Secret]:  # noqa: ARG002 - the port
+        return self.early_headers()
+
+    def early_headers(self) -> dict[str, str | Secret]:
         return dict(self._header)
 
     def renew(self) -> bool:
@@ -113,6 +123,9 @@ class Google(_Checked):
         self._last: dict[str, str] = {}
 
     def headers(self, http: HttpClient, version: Version) -> dict[str, str | Secret]:  # noqa: ARG002 - the port
+        return self.early_headers()
+
+    def early_headers(self) -> dict[str, str | Secret]:
         self._last = self._found.headers()
         return dict(self._last)
 

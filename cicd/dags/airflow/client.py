@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -52,22 +53,26 @@ class AirflowClient:
     def version(self) -> Version:
         """The version of the API that the server speaks, found out with the first request."""
         if self._version is None:
-            for candidate in ("v2", "v1"):
-                try:
-                    self._http.request("GET", f"/api/{candidate}/version").json()
-                except (NotFoundError, ServerFaultError) as error:
-                    # Airflow 2 answers /api/v2 with its page for humans or 404; a 5xx is no answer to the question.
-                    if isinstance(error, ServerFaultError) and "not JSON" not in error.what:
-                        raise
-                    continue
-                self._version = candidate
-                return candidate
-            raise NotFoundError(
-                "neither /api/v2/version nor /api/v1/version is there",
-                where=self._http.base_url,
-                next_step="Give the address of Airflow's API server (without /api), as the browser shows its start page.",
-            )
+            self._version = self._find_version()
         return self._version
+
+    def _find_version(self) -> Version:
+        """Airflow itself tells everybody, but a proxy before it may want to see credentials."""
+        candidates: tuple[Version, ...] = ("v2", "v1")
+        for candidate in candidates:
+            path, headers = f"/api/{candidate}/version", self._access.early_headers()
+            answer = self._http.request("GET", path, headers=headers, check=False)
+            if answer.status == 404:
+                continue
+            self._access.check(answer)
+            with contextlib.suppress(ServerFaultError):  # Airflow 2 may answer with its page for people
+                answer.json()
+                return candidate
+        raise NotFoundError(
+            "neither /api/v2/version nor /api/v1/version is there",
+            where=self._http.base_url,
+            next_step="Give the address of Airflow's API server (without /api), as the browser shows its start page.",
+        )
 
     def look(self) -> tuple[tuple[ObservedDag, ...], tuple[ImportProblem, ...]]:
         version = self.version

@@ -9,8 +9,8 @@ What a real Airflow does, and the rules that follow:
 - After an import error the DAG is stale and keeps its old source; a new file has an error and no DAG. The error's time
   moves with every parse that runs into it. A DAG file that is read before its helper has an error that the next parse
   mends.
-- A DAG whose id was changed inside its file stays there, not stale, for about 100 s: one DAG of the file that has the
-  new source is enough, and the ids that do not have it are named.
+- A DAG whose id was changed inside its file stays there, not stale, for about 100 s, with the source that the file had
+  when its last parse was stored: what the last parse of the file did not bring is named, and not waited for.
 - `dagVersions` says nothing: it stays as it is while the DAG has no runs.
 """
 
@@ -35,6 +35,8 @@ from cicd.dags.airflow.values import (
 
 LONGEST_PARSE = timedelta(seconds=120)
 """No parse lasts longer: Airflow ends one after 50 s (`dag_file_processor_timeout`), and stores results at once."""
+
+_ONE_PARSE = timedelta(seconds=10)
 
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
 
@@ -155,7 +157,7 @@ def _evaluate(item: Watched, memory: Memory, facts: Facts, view: _View) -> FileR
     if not live:
         hidden = any(dag.has_import_errors for dag in dags)
         return _pending(item, "an import error that this account may not read" if hidden else "its DAGs are stale")
-    return _parsed(item, live, view)
+    return _parsed(item, live, _brought(item, live, memory), view)
 
 
 def _settled(item: Watched, last: datetime | None, memory: Memory, facts: Facts) -> bool:
@@ -166,10 +168,20 @@ def _settled(item: Watched, last: datetime | None, memory: Memory, facts: Facts)
     return last > first or last >= facts.since + LONGEST_PARSE
 
 
-def _parsed(item: Watched, live: Sequence[ObservedDag], view: _View) -> FileResult:
-    has = live
+def _brought(item: Watched, live: Sequence[ObservedDag], memory: Memory) -> list[ObservedDag]:
+    """The DAGs that the last parse of a file brought. Results of one parse are stored one after the other."""
+    first = memory.first[item.at]
+    last = max((dag.parsed_at for dag in live if dag.parsed_at is not None), default=first)
+    after = first if last > first else last - _ONE_PARSE
+    return [dag for dag in live if dag.parsed_at is not None and dag.parsed_at > after]
+
+
+def _parsed(item: Watched, live: Sequence[ObservedDag], brought: Sequence[ObservedDag], view: _View) -> FileResult:
+    if not brought:
+        return _pending(item, "not parsed since the release")
+    has = brought
     if item.source:
-        has = [dag for dag in live if view.sources.get(dag.dag_id) == item.source]
+        has = [dag for dag in brought if view.sources.get(dag.dag_id) == item.source]
         if not has:
             return _pending(item, "Airflow still shows another source")
     names = {dag.dag_id for dag in has}

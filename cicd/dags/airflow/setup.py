@@ -63,14 +63,18 @@ def _planned(
     destination: Destination, config: AirflowConfig, options: WaitOptions, rollback: frozenset[Outcome]
 ) -> WaitPlan:
     parts = urlsplit(destination.url)
-    sync_s = options.sync_s if options.sync_s is not None else config.sync_s
+    wanted_s = options.sync_s if options.sync_s is not None else config.sync_s
+    sync_s = _SYNC_S[parts.scheme] if wanted_s is None else wanted_s
+    timeout_s = options.timeout_s if options.timeout_s is not None else config.wait_s
+    if timeout_s <= sync_s:
+        raise ConfigError(
+            f"{destination.name}: waiting {timeout_s:g} s can never be enough, because what Airflow parses in the first"
+            f" {sync_s:g} s may be the folder of before",
+            next_step="Raise --wait-timeout (wait_s), or say with --sync (sync_s) how long the bucket takes to reach Airflow.",
+        )
     return WaitPlan(
         config=config,
-        terms=WaitTerms(
-            timeout_s=options.timeout_s if options.timeout_s is not None else config.wait_s,
-            poll_s=config.poll_s,
-            sync_s=_SYNC_S[parts.scheme] if sync_s is None else sync_s,
-        ),
+        terms=WaitTerms(timeout_s=timeout_s, poll_s=config.poll_s, sync_s=sync_s),
         folder=Folder(
             bundle=config.bundle,
             root=config.folder if config.folder is not None else _FOLDERS.get(parts.scheme, unquote(parts.path)),

@@ -20,12 +20,13 @@ from headgate.clock import SystemClock
 from headgate.errors import (
     AuthenticationError,
     ConfigError,
-    HeadgateError,
     NotFoundError,
     ServerFaultError,
     UnreachableError,
 )
 from headgate.secrets import Secret
+from tests.testing.closed_port import closed_port
+from tests.testing.stepped_clock import SteppedClock
 
 ANYWHERE = Folder()
 DAGS = "from airflow.sdk import DAG\n{}\n"
@@ -200,10 +201,20 @@ def test_a_source_that_airflow_hides_is_a_missing_right() -> None:
         read_source(json.loads(json.dumps(hidden)), "here")
 
 
-def test_a_server_that_is_gone(tmp_path: Path) -> None:
-    sandbox = AirflowSandbox(tmp_path)
-    with sandbox, client_of(sandbox) as client:
-        client.look()
-    with pytest.raises(UnreachableError) as caught:
-        client.look()
-    assert isinstance(caught.value, HeadgateError)
+def test_a_server_that_is_gone() -> None:
+    with closed_port() as port:
+        client = AirflowClient(
+            f"http://127.0.0.1:{port}", Anonymous(), folder=ANYWHERE, timeout_s=60, clock=SteppedClock()
+        )
+        with pytest.raises(UnreachableError):
+            client.look()
+        client.close()
+
+
+def test_a_proxy_that_wants_credentials_for_everything(tmp_path: Path) -> None:
+    with AirflowSandbox(tmp_path, token="the-right-token") as sandbox:
+        sandbox.guard_everything()
+        with client_of(sandbox, BearerToken(Secret("the-right-token"))) as client:
+            assert client.look() == ((), ())
+        with client_of(sandbox) as client, pytest.raises(AuthenticationError, match="Set HEADGATE_AIRFLOW_TOKEN"):
+            client.look()

@@ -90,6 +90,7 @@ def judge(looks: list[Observation], want: Want = Want.SOURCE, known: frozenset[s
         # Surprise 22: the DAG is stale and keeps its old source.
         ([seen({"a": -9}, errors=(1,), stale=True), seen({"a": -9}, errors=(3,), stale=True)], Want.SOURCE, FileState.IMPORT_ERROR, "No module"),
         ([seen({"a": 2}), seen({"a": 2}, errors=(4,), stale=True)], Want.SOURCE, FileState.IMPORT_ERROR, "No module"),
+        ([seen({"a": None, "b": None})], Want.REPARSE, FileState.PENDING, "not parsed since"),
         ([seen({})], Want.GONE, FileState.GONE, ""),
         ([seen({"a": -9}, stale=True)], Want.GONE, FileState.GONE, ""),
         ([seen({"a": -9})], Want.GONE, FileState.PENDING, "Airflow still has a"),
@@ -110,6 +111,12 @@ def test_a_renamed_id_does_not_hold_the_file_up_and_is_named() -> None:
     looks = [seen({"a": -9, "b": 1}), seen({"a": -9, "b": 3}, sources={"a": OLD, "b": NEW})]
     result = judge(looks)
     assert (result.state, result.dag_ids, result.lost) == (FileState.PARSED, ("b",), ("a",))
+    # Where the file was replaced while its old text was being parsed the old id has the new source.
+    looks = [seen({"a": 1}), seen({"a": 1, "b": 3}, sources={"a": NEW, "b": NEW})]
+    result = judge(looks)
+    assert (result.state, result.dag_ids, result.lost) == (FileState.PARSED, ("b",), ("a",))
+    long_ago = [seen({"a": 5, "b": 300.2, "c": 300.9}, sources={"a": NEW, "b": NEW, "c": NEW})]
+    assert (judge(long_ago).dag_ids, judge(long_ago).lost) == (("b", "c"), ("a",))
 
 
 def test_an_id_in_another_file_is_named() -> None:
@@ -214,3 +221,15 @@ def test_errors_elsewhere_are_counted_unless_they_were_there_before() -> None:
 )  # fmt: skip
 def test_the_line_and_the_cause_of_a_stack_trace(text: str, expected: tuple[int | None, str]) -> None:
     assert read_stack_trace(text, "a.py") == expected
+
+
+def test_a_dag_that_was_never_parsed_shows_nothing_beside_a_stale_one_that_was() -> None:
+    item = Watched(path="a.py", at="a.py", want=Want.REPARSE)
+    facts = Facts(watched=(item,), since=SINCE)
+    dags = (
+        ObservedDag(dag_id="old", at="a.py", stale=True, parsed_at=at(300)),
+        ObservedDag(dag_id="new", at="a.py", stale=False, parsed_at=None),
+    )
+    look = Observation(dags=dags, problems=())
+    (found,) = evaluate_files(remember(Memory(), facts, look), facts, look)
+    assert found.state is FileState.PENDING

@@ -19,6 +19,7 @@ from observability.dora import Period, evaluate_dora
 from observability.events import DeliveryEvent
 from observability.failures import Recovery, Signal
 from observability.store import open_store
+from tests.testing.closed_port import closed_port
 from tests.testing.repositories import commit_files, new_repository
 
 Run = Callable[..., tuple[int, str, str]]
@@ -206,12 +207,13 @@ def test_a_release_without_dags_is_undecided(run: Run, git: Git) -> None:
 
 def test_a_server_that_is_down_before_stops_the_push(run: Run, airflow: AirflowSandbox, folder: Path) -> None:
     airflow.stop()
-    code, out, err = run("push")
-    assert (code, out) == (4, "")
-    assert "Nothing was delivered; --no-wait delivers without asking." in err
-    assert list(folder.iterdir()) == []
-    assert run("push", "--no-wait")[0] == 0
-    code, out, _ = run("wait", "--wait-timeout", "1")
+    with closed_port(int(airflow.url.rpartition(":")[2])):
+        code, out, err = run("push")
+        assert (code, out) == (4, "")
+        assert "Nothing was delivered; --no-wait delivers without asking." in err
+        assert list(folder.iterdir()) == []
+        assert run("push", "--no-wait")[0] == 0
+        code, out, _ = run("wait", "--wait-timeout", "1")
     assert code == 4
     assert "undecided: Airflow could not be asked: " in out
 
@@ -289,6 +291,7 @@ def test_flags_alone(run: Run, git: Git, airflow: AirflowSandbox, tmp_path: Path
         (["push", "--wait", "--airflow-url", "airflow.example.com"], "is not an address"),
         (["push", "--no-wait", "--rollback-on-failure"], "needs waiting"),
         (["push", "--wait-timeout", "soon"], "is not a span of time"),
+        (["push", "--wait-timeout", "30s", "--sync", "30"], "waiting 30 s can never be enough"),
         (["push", "--wait-timeout", "0s"], "is not a span of time"),
         (["wait", "--env", "prof"], "Did you mean 'prod'"),
         (["wait"], "never delivered here, so there is nothing to wait for"),
