@@ -29,11 +29,18 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Take webhooks of senders that have no secret configured; only on a loopback address.",
 )
+@click.option(
+    "--names",
+    "names_path",
+    metavar="FILE",
+    help="YAML with the senders' names of your `services` and `environments`.",
+)
 @store_option()
 @click.pass_obj
 def serve(
-    app: App, host: str, port: int, days: int, zone_name: str | None, allow_unverified: bool, store_url: str | None
-) -> int:
+    app: App, host: str, port: int, days: int, zone_name: str | None, allow_unverified: bool, names_path: str | None,
+    store_url: str | None,
+) -> int:  # fmt: skip
     """Serve the dashboard (/), /metrics, /api/dora.json, /healthz, /readyz and the collector.
 
     The collector takes webhooks (POST /webhooks/SENDER) and CDEvents (POST /events) of senders whose secret is in the
@@ -43,6 +50,7 @@ def serve(
     zone = time_zone(app, zone_name, store_url)
     store = open_for(app, store_url, create=True)
     try:
+        from cicd.serve_names import read_names
         from observability.collector.app import Collector, Doors
         from observability.collector.server import build_server
         from observability.dashboard import create_app
@@ -50,10 +58,11 @@ def serve(
         from headgate.errors import ConfigError
 
         raise ConfigError(f"{error.name} is not installed", next_step="Install headgate[serve].") from error
+    names = read_names(names_path)
     keys = _read_keys()
     listener = _listen(host, port)
     _check_unverified(listener, allow_unverified)
-    collector = Collector(store, Doors(keys=keys, unverified=allow_unverified), clock=app.clock)
+    collector = Collector(store, Doors(keys=keys, unverified=allow_unverified), clock=app.clock, names=names)
     title = "Headgate" if store_url is not None else app.config.project
     pages = create_app(store, clock=app.clock, registries=[collector.registry], title=title, days=days, zone=zone)
     server = build_server(collector, pages)

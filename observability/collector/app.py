@@ -23,6 +23,7 @@ from observability.collector.body import BodyError, parse_body
 from observability.collector.cdevents import media_type
 from observability.collector.intake import Batch, Intake, Log
 from observability.collector.model import Delivery, Hints, Ignored, Refused
+from observability.collector.names import Names
 from observability.collector.openapi import document
 from observability.collector.request import Limits, Reader, Receive, Scope, Send, drain, read_headers, read_hints
 from observability.collector.senders import SENDERS, Sender, translate
@@ -53,8 +54,17 @@ class Doors:
 class Collector:
     """The application. Its paths are `/webhooks/SENDER`, `/events`, `/healthz`, `/readyz` and `/openapi.json`."""
 
-    def __init__(self, log: Log, doors: Doors, *, clock: Clock | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        doors: Doors,
+        *,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+        names: Names | None = None,
+    ) -> None:
         self._doors = doors
+        self._names = names or Names()
         self._clock = clock or SystemClock()
         self._reader = Reader(limits or Limits())
         self.registry = CollectorRegistry(auto_describe=False)
@@ -116,7 +126,7 @@ class Collector:
         delivery_of = (sender, headers, body, hints, self._clock)
         # A large body is read in a thread, so that others need not wait for it.
         told = await asyncio.to_thread(_read, *delivery_of) if len(body) > _LARGE else _read(*delivery_of)
-        return told if isinstance(told, Answer) else await self._record(told)
+        return told if isinstance(told, Answer) else await self._record(tuple(map(self._names.rename, told)))
 
     def _key(self, sender: Sender, headers: Mapping[str, str]) -> Key | None:
         """The way in that the request tries; None where none is needed. Raises `Refusal`."""

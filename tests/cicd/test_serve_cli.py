@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from cicd.cli.main import main
+from cicd.serve_names import read_names
 from headgate.exit_codes import ExitCode
 from observability.cdevents import to_cloudevent
 from observability.store import open_store
@@ -115,3 +116,34 @@ def test_an_unknown_host_is_said(
     monkeypatch.chdir(tmp_path)
     assert main(["serve", "--host", "nowhere.invalid", "--store", "sqlite:///events.db"]) == ExitCode.USAGE
     assert "cannot listen" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("services: {a: [x], b: [x]}", "listed for 'a' and for 'b'"),
+        ("services: [a]", "a list of names for each name"),
+        ("services: {a: {b: c}}", "a list of names for each name"),
+        ("services: {1: [a]}", "a list of names for each name"),
+        ("service: {a: [x]}", "`services` and `environments`"),
+        ("", "`services` and `environments`"),
+        ("{", "cannot be read"),
+        (None, "cannot be read"),
+    ],
+)
+def test_wrong_names_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: str | None, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path("names.yaml").write_text(content)
+    command = ["serve", "--port", "0", "--store", "sqlite:///events.db", "--names", "names.yaml"]
+    assert main(command) == ExitCode.USAGE
+    assert words in capsys.readouterr().err
+
+
+def test_names_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "names.yaml"
+    path.write_text("services: {reco: shop/reco}\nenvironments: {prod: [production, live]}\n")
+    found = read_names(str(path))
+    assert (found.services, found.environments) == ({"reco": ["shop/reco"]}, {"prod": ["production", "live"]})
