@@ -100,10 +100,7 @@ def advise(cause: str, *, number: int, watched: int) -> str:
     if number > 1 and number == watched:
         return "Every file fails alike: look at Airflow's environment, or at the one module that all of them import."
     if module is not None:
-        return (
-            f"Deliver {module[1]} in the same release, or install it where Airflow's DAG processor runs."
-            " `headgate gate run dags` finds such imports before."
-        )
+        return f"Deliver {module[1]} in the same release, or install it where Airflow's DAG processor runs."
     if name is not None:
         return f"{name[2]} has no {name[1]}: deliver the module that has it in the same release."
     return "Correct the file and push again; `headgate gate run dags` checks it before."
