@@ -98,12 +98,14 @@ class Duplicated:
 class ValueCounts:
     """The different non-null values of `argument`, each with its number of rows, ordered by value.
 
-    Value: tuple of (value, int); None where there are more than `limit` of them.
+    Value: tuple of (value, int); None where there are more than `limit` of them. `most`: only those with the largest
+    number of rows.
     """
 
     argument: exp.Expression
     where: exp.Expression | None = None
     limit: int | None = None
+    most: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,11 +177,11 @@ def _value_counts(metric: ValueCounts, source: Source) -> Step:
     query = exp.select(named(value, "headgate_value"), named(exp.Count(this=exp.Star()), "headgate_count")).from_(
         source.table.copy()
     )
-    query = (
-        filtered(query, metric.where, not_null(value))
-        .group_by(value.copy())
-        .order_by(exp.Ordered(this=qualified(value), nulls_first=True))
-    )
+    query = filtered(query, metric.where, not_null(value)).group_by(value.copy())
+    if metric.most:
+        query = _most(query)
+    else:
+        query = query.order_by(exp.Ordered(this=qualified(value), nulls_first=True))
     if metric.limit is not None:
         query = query.limit(metric.limit + 1)
 
@@ -190,6 +190,17 @@ def _value_counts(metric: ValueCounts, source: Source) -> Step:
         return {metric: None if over else tuple((value, int(count)) for value, count in rows)}
 
     return Step(query=query, metrics=(metric,), read=read)
+
+
+def _most(query: exp.Select) -> exp.Select:
+    """Of the groups of `query` those with the largest number of rows."""
+    count = exp.column("headgate_count")
+    most = exp.Window(this=exp.Max(this=exp.Count(this=exp.Star())))
+    inner = query.select(named(most, "headgate_most")).subquery("t")
+    largest = exp.EQ(this=count.copy(), expression=exp.column("headgate_most"))
+    names = (exp.column("headgate_value"), count)
+    found = exp.select(*names).from_(inner).where(largest)
+    return found.order_by(exp.Ordered(this=exp.column("headgate_value"), nulls_first=True))
 
 
 def user_text(metric: Query, source: Source, dialect: Dialect) -> str:

@@ -137,6 +137,9 @@ def _values_part(name: str, metric: ValueCounts) -> Part:
 
     def read(values: Sequence[Any]) -> Any:
         pairs = [(str(value), int(count)) for value, count in values[0] or ()]
+        if metric.most:
+            largest = max((count for _, count in pairs), default=0)
+            pairs = [pair for pair in pairs if pair[1] == largest]
         if metric.limit is not None and len(pairs) > metric.limit:
             return None
         return tuple(sorted(pairs, key=lambda pair: pair[0].encode("utf-8", "surrogatepass")))

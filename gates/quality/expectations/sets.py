@@ -150,12 +150,10 @@ def plan_most_common(context: Context) -> Planned:
     if found.kind is Kind.NESTED:
         give_up("the most frequent nested value")
     wanted = {_key(value) for item in context["value_set"] if (value := member(item, found.kind)) is not None}
-    counted = ValueCounts(argument=context.value(found), where=context.within(context.present(found)))
+    counted = ValueCounts(argument=context.value(found), where=context.within(context.present(found)), most=True)
 
     def judge(values: Values) -> Finding:
-        entries = read(values, counted) or ()
-        most = max((count for _, count in entries), default=0)
-        common = [value for value, count in entries if count == most]
+        common = [value for value, _ in read(values, counted) or ()]
         hits = len({_key(member(value, found.kind)) for value in common} & wanted)
         success = hits > 0 if context["ties_okay"] else len(common) == 1 and hits == 1
         return finding(context, success, {"observed_value": common})

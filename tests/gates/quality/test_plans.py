@@ -138,6 +138,12 @@ conditions = st.one_of(
 )
 
 
+def most(counts: Counter[str]) -> tuple[tuple[str, int], ...]:
+    """The values with the largest number of rows, in order."""
+    largest = [(value, count) for value, count in counts.items() if count == max(counts.values())]
+    return tuple(sorted(largest, key=lambda item: item[0].encode()))
+
+
 def opened(folder: Path, rows: list[Row], group: int, tuning: Tuning) -> DuckBatch:
     """The rows in two files with small groups."""
     split = len(rows) // 2
@@ -173,6 +179,7 @@ def test_metrics_are_what_plain_python_says(
         ValueCounts(argument=column(TEXT), where=filtered): tuple(
             sorted(Counter(values_of(there, TEXT)).items(), key=lambda item: item[0].encode())
         ),
+        ValueCounts(argument=column(TEXT), where=filtered, most=True): most(Counter(values_of(there, TEXT))),
     }
     for keys in ((NUMBER,), (SORTED,), (TEXT,), (WHEN,), (TEXT, NUMBER), (WHEN, SORTED)):
         metric = Duplicated(keys=tuple(map(column, keys)), where=filtered)

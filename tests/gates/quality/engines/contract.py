@@ -250,6 +250,8 @@ CASES: tuple[tuple[str, Metric, Any], ...] = (
     ("values", ValueCounts(argument=n), ((1, 1), (2, 2), (5, 1), (7, 1))),
     ("values within the limit", ValueCounts(argument=n, limit=4), ((1, 1), (2, 2), (5, 1), (7, 1))),
     ("too many values", ValueCounts(argument=n, limit=3), None),
+    ("most frequent value", ValueCounts(argument=n, most=True, limit=1), ((2, 2),)),
+    ("most frequent values", ValueCounts(argument=n, where=than(exp.NEQ, n, 2), most=True), ((1, 1), (5, 1), (7, 1))),
     ("quantiles", Quantiles(argument=n, probabilities=(0, 0.2, 0.21, 0.5, 0.8, 1)), (1, 1, 2, 2, 5, 7)),
     ("quantiles of texts", Quantiles(argument=s, probabilities=(0, 0.5), where=among(s, "a", "b")), ("a", "a")),
     ("median", Quantiles(argument=n, probabilities=(0.5,), method="continuous"), (2,)),
