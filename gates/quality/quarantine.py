@@ -206,7 +206,7 @@ def _query(failing: Sequence[tuple[str, Rows]], batch: SqlBatch, reveal: Collect
     parts = (
         f"SELECT {columns}, t.{place}::BIGINT AS {ROW}, list_transform(f.numbers, lambda n: ([{listed}])[n + 1]) AS {FAILED}",
         f"FROM (SELECT * FROM {source.positioned.sql('duckdb')}) AS t",  # noqa: S608
-        f"JOIN (SELECT place, list(DISTINCT number ORDER BY number) AS numbers FROM ({union}) GROUP BY place) AS f",  # noqa: S608
+        f"JOIN (SELECT place, list_sort(list_distinct(list(number))) AS numbers FROM ({union}) GROUP BY place) AS f",  # noqa: S608
         f"ON t.{place} = f.place ORDER BY t.{place}",
     )
     return " ".join(parts)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from gates.quality.metrics import Column, Kind
 
 LONGEST = 40
+_OF_DIGITS = frozenset(
+    {Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ}
+)
 
 
 def shown_column(column: Column, revealed: bool) -> str:
@@ -12,7 +15,10 @@ def shown_column(column: Column, revealed: bool) -> str:
     name = f"t.{identifier(column.name)}"
     if revealed or column.kind in {Kind.BOOLEAN, Kind.NULL}:
         return f"{name} AS {identifier(column.name)}"
-    return f"{masked_text(f'CAST({name} AS VARCHAR)')} AS {identifier(column.name)}"
+    text = f"CAST({name} AS VARCHAR)"
+    # Of these nothing but digits says anything, and a plain exchange costs a tenth of regular expressions.
+    shape = f"translate({text}, '0123456789', '{'*' * 10}')" if column.kind in _OF_DIGITS else masked_text(text)
+    return f"{shape} AS {identifier(column.name)}"
 
 
 def masked_text(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -30,8 +31,10 @@ def attended(connection: DuckConnection, work: Callable[[], T]) -> T:
         while thread.is_alive():
             thread.join(0.2)
     except BaseException:
-        connection.interrupt()
-        thread.join(GRACE_S)
+        until = time.monotonic() + GRACE_S
+        while thread.is_alive() and time.monotonic() < until:
+            connection.interrupt()  # again and again: one that falls between two queries is lost
+            thread.join(0.1)
         raise
     if "error" in box:
         raise box["error"]

@@ -15,7 +15,7 @@ from gates.quality.compare.looking import fetch_examples, fetch_traits
 from gates.quality.compare.matching import Matched, match_keys, match_rows
 from gates.quality.compare.model import MAX_SAMPLE, Comparison, Question, Renamed, SchemaDifference
 from gates.quality.compare.names import identifier
-from gates.quality.compare.seen import Asked, Layout, fetch_seen
+from gates.quality.compare.seen import Asked, Layout, fetch_seen, is_out_of_memory
 from gates.quality.compare.shifts import fetch_segments, fetch_shifts
 from gates.quality.compare.source import Opened, Side, open_sides
 from gates.quality.engines.base import QueryFailedError
@@ -42,10 +42,11 @@ def fetch_comparison(base: Side, head: Side, question: Question, limits: Limits 
     try:
         return attended(connection, lambda: _opened_and_compared(connection, base, head, question))
     except QueryFailedError as error:
+        more = "Allow it more memory. " if is_out_of_memory(error) else ""
         raise ServerFaultError(
             "the comparison broke off",
             where=f"{base.shown} and {head.shown}",
-            next_step=f"DuckDB says: {' '.join(str(error).split())[:400]}",
+            next_step=f"{more}DuckDB says: {' '.join(str(error).split())[:400]}",
         ) from error
     finally:
         connection.close()

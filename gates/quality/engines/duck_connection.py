@@ -112,10 +112,15 @@ class DuckConnection:
                 raise QueryFailedError(_short(exc)) from exc
 
     def close(self) -> None:
-        if self._second is not None:
-            self._second.close()
-        self.raw.close()
-        self._folder.cleanup()
+        try:
+            if self._second is not None:
+                self._second.close()
+            self.raw.close()
+        except duckdb.Error as error:
+            # Still busy with a query that does not end when it is told to: its files go all the same.
+            self.closing_error = _short(error)
+        finally:
+            self._folder.cleanup()
 
 
 def _answer(raw: Any, sql: str) -> Answer:
