@@ -34,9 +34,9 @@ class Case:
 @cache
 def all_cases() -> tuple[Case, ...]:
     """Every case once."""
-    from tests.gates.quality.parity import aggregate_cases, map_cases, table_cases
+    from tests.gates.quality.parity import aggregate_cases, feature_cases, map_cases, table_cases
 
-    found = [*map_cases.cases(), *aggregate_cases.cases(), *table_cases.cases()]
+    found = [*map_cases.cases(), *aggregate_cases.cases(), *table_cases.cases(), *feature_cases.cases()]
     return tuple({case.id: case for case in found}.values())
 
 

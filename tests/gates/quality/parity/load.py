@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+Tables = Mapping[str, pa.Table]
 Execute = Callable[[str, list[tuple[Any, ...]] | None], object]
 """Runs a statement, once or (with rows) once for each of them."""
 
@@ -17,7 +18,7 @@ _QUOTES = {"sqlite": '"', "postgres": '"', "mysql": "`"}
 _MARKS = {"sqlite": "?", "postgres": "%s", "mysql": "%s"}
 
 
-def load(tables: Mapping[str, pa.Table], dialect: str, execute: Execute) -> None:
+def load(tables: Tables, dialect: str, execute: Execute) -> None:
     """Create and fill every table. What a database has no value for (NaN and infinities of MySQL) is null there."""
     for name, table in tables.items():
         columns = ", ".join(f"{_quoted(field.name, dialect)} {_TYPES[dialect](field.type)}" for field in table.schema)

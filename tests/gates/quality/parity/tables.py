@@ -30,6 +30,9 @@ def tables() -> dict[str, pa.Table]:
         "big": _big(),
         "odd": _odd(),
         "ordered": _ordered(),
+        "couples": (couples := _couples()),
+        "one couple": couples.slice(0, 1),
+        "no couple": couples.slice(0, 0),
     }
 
 
@@ -125,6 +128,38 @@ def _pairs() -> pa.Table:
         t1=(pa.timestamp("us"), [T(2024, 1, day) for day in range(1, 11)]),
         t2=(pa.timestamp("us"), [T(2024, 1, 5)] * 9 + [None]),
     )
+
+
+def _couples() -> pa.Table:
+    """Three columns of every kind to be compared with each other: equal, greater, smaller, null on every side."""
+    kinds: dict[str, tuple[pa.DataType, list[Any]]] = {
+        "whole": (pa.int64(), [1, 2, 5, 7]),
+        "real": (pa.float64(), [1.0, INF, 2.5, NAN]),
+        "money": (pa.decimal128(10, 2), [Decimal(1), Decimal("2.50"), Decimal(5), Decimal("-7.25")]),
+        "day": (pa.date32(), [D(2024, 1, 1), D(2024, 2, 29), D(1969, 12, 31), D(2100, 1, 1)]),
+        "time": (pa.timestamp("us"), [T(2024, 1, 1, 12), T(2024, 1, 1, 12, 0, 0, 1), T(1969, 12, 31), T(2100, 1, 1)]),
+        "zoned": (
+            pa.timestamp("us", "UTC"),
+            [
+                T(2024, 1, 1, 12, tzinfo=UTC),
+                T(2024, 2, 29, tzinfo=UTC),
+                T(1969, 12, 31, tzinfo=UTC),
+                T(2100, 1, 1, tzinfo=UTC),
+            ],
+        ),
+        "word": (pa.string(), ["é", "a", "日本", "😀"]),
+    }
+    places = {
+        "a": (0, 1, 2, None, None, 3, 1, 0, 0, 2),
+        "b": (0, 2, 1, 0, None, 3, 1, 0, 1, None),
+        "c": (0, 0, 1, None, None, 3, 1, 0, 2, 2),
+    }
+    columns: dict[str, tuple[pa.DataType, list[Any]]] = {"id": (pa.int64(), list(range(10)))}
+    columns["row"] = columns["id"]
+    for name, (kind, values) in kinds.items():
+        for side, picked in places.items():
+            columns[f"{name}_{side}"] = (kind, [None if at is None else values[at] for at in picked])
+    return _table(**columns)  # fmt: skip
 
 
 def _texts() -> pa.Table:

@@ -18,8 +18,6 @@ from tests.gates.quality.parity.conftest import Both
 from tests.gates.quality.parity.differences import DIFFERENCES, FALLBACK, explained
 from tests.gates.quality.parity.ours import judge, not_planned
 
-pytestmark = pytest.mark.timeout(400)  # all questions to Great Expectations are asked in the set-up of the first test
-
 CASES = tuple(case for case in all_cases() if case.oracle == "pandas")
 TYPES = sorted({case.type for case in CASES})
 
