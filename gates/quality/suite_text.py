@@ -12,6 +12,8 @@ from headgate.errors import ConfigError
 
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
 YAML_SUFFIXES = frozenset({".yaml", ".yml"})
+MAX_DEPTH = 100
+"""Levels of YAML: its parser's time grows with the square of them."""
 
 
 def read_text(data: bytes, path: str) -> tuple[Any, list[int]]:
@@ -35,7 +37,7 @@ def refuse(what: str, where: str, next_step: str) -> Never:
 
 def _json(text: str, path: str) -> tuple[Any, list[int]]:
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, path))
     except JSONDecodeError as error:
         refuse(
             f"the suite is not JSON: {error.msg} at column {error.colno}",
@@ -45,6 +47,16 @@ def _json(text: str, path: str) -> tuple[Any, list[int]]:
     except ValueError as error:  # a whole number of more than 4300 digits
         refuse(f"the suite is not JSON: {error}", path, "Correct the file.")
     return document, _entry_lines(text) if isinstance(document, dict) else []
+
+
+def _once(pairs: list[tuple[str, Any]], path: str) -> dict[str, Any]:
+    """An object. Of a key that is there twice the first would be dropped without a word, and its expectations with it."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        refuse(f"the key {twice!r} is there twice in one object", path, "Keep one of them.")
+    return found
 
 
 def _yaml(text: str, path: str) -> tuple[Any, list[int]]:
@@ -59,9 +71,9 @@ def _yaml(text: str, path: str) -> tuple[Any, list[int]]:
         }
 
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            refuse("the suite has YAML aliases", path, "Write out what they stand for.")
+        _look_over(text, path)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_twice(node, path)
         document = yaml.load(text, Loader=Loader)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -69,6 +81,36 @@ def _yaml(text: str, path: str) -> tuple[Any, list[int]]:
     except (yaml.YAMLError, ValueError) as error:
         refuse(f"the suite is not YAML: {error}", path, "Correct the file.")
     return document, _yaml_lines(node)
+
+
+def _look_over(text: str, path: str) -> None:
+    """Refuse aliases, which may stand for more than there is room for, and levels without end; before all is read."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        where = f"{path}:{event.start_mark.line + 1 if event.start_mark else 1}"
+        if isinstance(event, yaml.AliasEvent):
+            refuse("the suite has YAML aliases", where, "Write out what they stand for.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            refuse("the suite is nested too deeply", where, "Name a Great Expectations suite.")
+
+
+def _refuse_twice(node: Any, path: str) -> None:
+    import yaml
+
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_twice(item, path)
+    elif isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                where = f"{path}:{key.start_mark.line + 1}"
+                refuse(f"the key {key.value!r} is there twice in one mapping", where, "Keep one of them.")
+            seen.add(str(key.value))
+            _refuse_twice(value, path)
 
 
 def _yaml_lines(node: Any) -> list[int]:

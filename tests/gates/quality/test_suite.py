@@ -65,6 +65,13 @@ def test_a_suite_may_be_empty_and_nameless() -> None:
         (b"3", "s.json:1", "not a JSON object"),
         (b"\xff\xfe{", "s.json", "not UTF-8"),
         (b"[" * 100_000, "s.json", "nested too deeply"),
+        (b'{"expectations": [{"type": "a"}], "expectations": []}', "s.json", "'expectations' is there twice"),
+        (
+            b'{"expectations": [\n{"type": "a", "kwargs": {"mostly": 1, "mostly": 0}}]}',
+            "s.json",
+            "'mostly' is there twice",
+        ),
+        (b'{"expectations": [\n{"expectation_type": "a"}]}', "s.json:2", "has expectation_type"),
         (b'{"name": "x"}', "s.json:1", "no list `expectations`"),
         (suite(expectations={}), "s.json:1", "no list `expectations`"),
         (b'{"expectation_suite_name": "x", "expectations": []}', "s.json:1", "0.x"),
@@ -157,6 +164,9 @@ def test_a_suite_in_yaml_is_the_same_suite() -> None:
         ("- 1", "not a JSON object"),
         ("a: !!python/object:os.system x", "s.yml:1"),
         ("expectations: {a: 1}", "no list `expectations`"),
+        ("expectations: []\nname: a\nexpectations: []", "s.yml:3"),
+        ("expectations: [{type: a, kwargs: {b: 1, b: 2}}]", "'b' is there twice"),
+        ("expectations: " + "[" * 50_000, "s.yml:1"),
     ],
 )
 def test_a_broken_yaml_suite_names_the_place(text: str, message: str) -> None:
