@@ -264,6 +264,10 @@ class AirflowSandbox:
         if dag is None:
             detail = f"The source code of the Dag {name}, version_number None was not found"
             return self._answer(404, {"detail": detail})
+        if "application/json" not in call.headers.get("accept", "") and self._version == "v1":
+            from starlette.responses import PlainTextResponse
+
+            return PlainTextResponse(dag.source)
         more = {"dag_id": dag.dag_id, "version_number": 1, "dag_display_name": dag.dag_id}
         return self._answer(200, {"content": dag.source, **(more if self._version == "v2" else {})})
 

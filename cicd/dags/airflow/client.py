@@ -38,7 +38,8 @@ class AirflowClient:
     """
 
     def __init__(self, url: str, access: Access, *, folder: Folder, timeout_s: float, clock: Clock) -> None:
-        self._http = HttpClient(url, timeout_s=timeout_s, clock=clock)
+        # Airflow 2 tells sources as plain text to those who do not ask for JSON.
+        self._http = HttpClient(url, timeout_s=timeout_s, clock=clock, headers={"Accept": "application/json"})
         self._access = access
         self._folder = folder
         self._clock = clock

@@ -254,6 +254,17 @@ def test_the_first_release_has_nothing_to_go_back_to(run: Run, git: Git) -> None
     assert "is the first release of shop" in out
 
 
+def test_airflow_2(run: Run, git: Git, folder: Path) -> None:
+    with AirflowSandbox(folder, token=TOKEN, version="v1") as older:
+        configure(git, url=older.url)
+        assert states(part(run("push", "-o", "json"))) == {"ingest.py": "parsed", "report.py": "parsed"}
+        commit_files(git, {"dags/report.py": dag("report", "import gone")}, "two")
+        code, out, _ = run("push", "--rollback-on-failure")
+    assert code == 1
+    assert "report.py:2: ModuleNotFoundError: No module named 'gone'" in out
+    assert "Airflow has parsed it" in out.partition("rolled back")[2]
+
+
 def test_a_zip_file_is_looked_into(run: Run, git: Git, folder: Path) -> None:
     (git.path / "dags/lib/tables.py").unlink()
     commit_files(git, {"dags/ingest.py": dag("ingest", "from tables import T"), "dags/tables.py": "T = 1\n"}, "flat")
