@@ -74,14 +74,19 @@ def emit(output: str, data: Any, table: Callable[[], str]) -> None:
         text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip("\n")
     else:
         text = table()
-    click.echo(mask(text))
+    click.echo(_sayable(mask(text)))
+
+
+def _sayable(text: str) -> str:
+    """Half a surrogate pair, which no encoding has, as its escape: `\\ud800`, as JSON writes it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def say(text: str) -> None:
     """A remark or a line of progress, on stderr, masked."""
     from headgate.secrets import mask
 
-    click.echo(mask(text), err=True)
+    click.echo(_sayable(mask(text)), err=True)
 
 
 def columns(rows: Sequence[Mapping[str, object]], names: Sequence[str]) -> str:
