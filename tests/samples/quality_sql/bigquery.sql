@@ -202,6 +202,12 @@ SELECT `n` AS headgate_value, COUNT(*) AS headgate_count FROM `shop`.`public`.`o
 -- too many values
 SELECT `n` AS headgate_value, COUNT(*) AS headgate_count FROM `shop`.`public`.`orders` AS headgate_batch WHERE NOT (`n`) IS NULL GROUP BY headgate_value ORDER BY headgate_batch.`n` LIMIT 4;
 
+-- most frequent value
+SELECT headgate_value, headgate_count FROM (SELECT `n` AS headgate_value, COUNT(*) AS headgate_count, MAX(COUNT(*)) OVER () AS headgate_most FROM `shop`.`public`.`orders` AS headgate_batch WHERE NOT (`n`) IS NULL GROUP BY `n`) AS t WHERE headgate_count = headgate_most ORDER BY headgate_value LIMIT 2;
+
+-- most frequent values
+SELECT headgate_value, headgate_count FROM (SELECT `n` AS headgate_value, COUNT(*) AS headgate_count, MAX(COUNT(*)) OVER () AS headgate_most FROM `shop`.`public`.`orders` AS headgate_batch WHERE `n` <> 2 AND NOT (`n`) IS NULL GROUP BY `n`) AS t WHERE headgate_count = headgate_most ORDER BY headgate_value;
+
 -- quantiles
 SELECT headgate_rank, headgate_count, headgate_value FROM (SELECT `n` AS headgate_value, ROW_NUMBER() OVER (ORDER BY `n`) AS headgate_rank, COUNT(*) OVER () AS headgate_count FROM `shop`.`public`.`orders` AS headgate_batch WHERE NOT (`n`) IS NULL) AS t WHERE headgate_rank BETWEEN 0.0 * headgate_count - 2 AND 0.0 * headgate_count + 2 OR headgate_rank BETWEEN 0.2 * headgate_count - 2 AND 0.2 * headgate_count + 2 OR headgate_rank BETWEEN 0.21 * headgate_count - 2 AND 0.21 * headgate_count + 2 OR headgate_rank BETWEEN 0.5 * headgate_count - 2 AND 0.5 * headgate_count + 2 OR headgate_rank BETWEEN 0.8 * headgate_count - 2 AND 0.8 * headgate_count + 2 OR headgate_rank BETWEEN 1.0 * headgate_count - 2 AND 1.0 * headgate_count + 2;
 

@@ -202,6 +202,12 @@ SELECT "n" AS headgate_value, COUNT(*) AS headgate_count FROM "shop"."public"."o
 -- too many values
 SELECT "n" AS headgate_value, COUNT(*) AS headgate_count FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL GROUP BY "n" ORDER BY headgate_batch."n" NULLS FIRST LIMIT 4;
 
+-- most frequent value
+SELECT headgate_value, headgate_count FROM (SELECT "n" AS headgate_value, COUNT(*) AS headgate_count, MAX(COUNT(*)) OVER () AS headgate_most FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL GROUP BY "n") AS t WHERE headgate_count = headgate_most ORDER BY headgate_value NULLS FIRST LIMIT 2;
+
+-- most frequent values
+SELECT headgate_value, headgate_count FROM (SELECT "n" AS headgate_value, COUNT(*) AS headgate_count, MAX(COUNT(*)) OVER () AS headgate_most FROM "shop"."public"."orders" AS headgate_batch WHERE "n" <> 2 AND NOT ("n") IS NULL GROUP BY "n") AS t WHERE headgate_count = headgate_most ORDER BY headgate_value NULLS FIRST;
+
 -- quantiles
 SELECT PERCENTILE_DISC(0.0) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(0.2) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(0.21) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(0.8) WITHIN GROUP (ORDER BY "n"), PERCENTILE_DISC(1.0) WITHIN GROUP (ORDER BY "n") FROM "shop"."public"."orders" AS headgate_batch WHERE NOT ("n") IS NULL;
 
