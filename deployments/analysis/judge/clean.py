@@ -64,10 +64,11 @@ def _buckets(one: Observation) -> Numbers | Fault:
     if one.buckets is None or len(one.buckets) < 2:
         return _missing(one, "two or more buckets")
     for number in one.buckets:
-        if type(number) is not int or number < 0:
-            fault = _count(one, "a bucket", number)
-            if fault:
-                return fault
+        if (type(number) is int or (type(number) is float and number.is_integer())) and number >= 0:
+            continue  # the same as in `_count`, without the call
+        fault = _count(one, "a bucket", number)
+        if fault:
+            return fault
     return tuple(one.buckets)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 FIXED = (1.1, 1.5, 2.5, 5.0, 12.0)
 PRIOR = (0.05, 0.11, 0.31, 0.28, 0.17, 0.05, 0.03)  # for the fixed factors, the learned one, and cash
 PRIOR_MANY = (0.40, 0.15, 0.08, 0.05, 0.03, 0.25, 0.04)  # where one interval tells large factors all but for certain
-MOST = 100  # powers are kept up to here
+MOST = 50  # powers are kept up to here: beyond, what is laid out anew is worth less than it costs to compute
 _LEAST, _GREATEST = 1.02, 50.0
 _TELLING = 0.7  # what an interval must be expected to tell of a factor of 1.5 (in log E) to be one with many events
 _ENOUGH = 10.0  # bad events that are seen before the learned factor is more than 1

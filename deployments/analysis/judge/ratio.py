@@ -94,11 +94,15 @@ def _harm(test: RatioTest, table: tuple[int, int, int, int], rate: float, line: 
         return [0.0] * (len(PRIOR) - 1)
     share, odds, factors = m / (m + n), tolerated / (1.0 - tolerated), []
     if line == _NO_WORSE:  # the same, without the calls
+        mine, others = m - a, n - b
         for odd in odds_after(test.seen, test.expected, test.events):
             bet = odds * odd / (1.0 + odds * odd)
             p = share * bet + (1.0 - share) * rate
-            factor = (m - a) * log1p((p - bet) / (1.0 - p)) + (n - b) * log1p((p - rate) / (1.0 - p))
-            factors.append(factor + (a * log(bet / p) if a else 0.0) + (b * log(rate / p) if b else 0.0))
+            good = 1.0 - p
+            factor = mine * log1p((p - bet) / good) + others * log1p((p - rate) / good)
+            if a:
+                factor += a * log(bet / p)
+            factors.append(factor + b * log(rate / p) if b else factor)
         return factors
     for odd in odds_after(test.seen, test.expected, test.events, odds * (1.0 - rate) / rate):
         bet = odds * odd / (1.0 + odds * odd)

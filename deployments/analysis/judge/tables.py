@@ -60,22 +60,21 @@ def _root(share: float, tc: float, tb: float, factor: float, increase: float) ->
     p = (linear + math.sqrt(linear * linear + 4.0 * square * other * tb * increase)) / (2.0 * square)
     if not low < p < high:
         p = 0.5 * (low + high)
+    steep = weight * factor
     for _ in range(60):
         q = increase + factor * p
-        qq, pp = q * (1.0 - q), p * (1.0 - p)
-        up, down = (tc - q) / qq, (tb - p) / pp
+        iq, ip = 1.0 / (q * (1.0 - q)), 1.0 / (p * (1.0 - p))
+        up, down = (tc - q) * iq, (tb - p) * ip
         slope = weight * up + other * down
         if slope > 0.0:
             low = p
         else:
             high = p
-        bend = weight * factor * (1.0 / qq + up * (1.0 - 2.0 * q) / qq) + other * (
-            1.0 / pp + down * (1.0 - 2.0 * p) / pp
-        )
+        bend = steep * iq * (1.0 + up * (1.0 - 2.0 * q)) + other * ip * (1.0 + down * (1.0 - 2.0 * p))
         following = p + slope / bend
         if not low < following < high:
             following = 0.5 * (low + high)
-        if abs(following - p) <= 1e-6 * p:  # the next step would be within 1e-12
+        if abs(following - p) <= 1e-4 * p:  # the next step would be about 1e-8 of it, and counts by its square
             return following
         p = following
     return p
@@ -114,11 +113,22 @@ def binomial(
     if events > MOST:
         logs = [a * math.log(odd) - events * math.log1p(share * (odd - 1.0)) for odd in odds]
         return grow(wealth, prior, logs, events)
-    terms, term = [1.0], 1.0
-    for x in range(events):
-        term *= (events - x) / (x + 1.0) * ratio
-        terms.append(term)
-    return _bet(wealth, prior, odds, terms, a, events, goal)
+    payoffs, stakes, top = [], [], wealth.parts[-1]
+    for odd, part in zip(odds, wealth.parts, strict=False):
+        stake = part * ((1.0 + ratio) / (1.0 + ratio * odd)) ** events  # the null's mean of odd**x, in closed form
+        stakes.append(stake)
+        payoffs.append(stake * odd**a)
+        top += stake * odd**events
+    payoffs.append(wealth.parts[-1])
+    log_e = wealth.log_e + math.log(sum(payoffs))
+    if wealth.log_e < goal <= wealth.log_e + math.log(top):
+        terms, term = [1.0], 1.0
+        for x in range(events):
+            term *= (events - x) / (x + 1.0) * ratio
+            terms.append(term)
+        rows = [powers(odd, events) for odd in odds]
+        log_e = _boosted(wealth, list(zip(stakes, rows, strict=True)), terms, a, goal)
+    return settle(wealth, log_e, payoffs, prior, events)
 
 
 def _bet(

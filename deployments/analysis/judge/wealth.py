@@ -50,9 +50,13 @@ def settle(wealth: Wealth, log_e: float, grown: Sequence[float], prior: tuple[fl
     The part that is shared out anew after an event falls with the events before: it costs a slow, steady gain little.
     """
     before, total = wealth.events, sum(grown)
-    kept = ((before + _FIRST) / (before + events + _FIRST)) ** _PACE if events else 1.0
-    fresh, scale = 1.0 - kept, kept / total
-    parts = [part * scale + fresh * first for part, first in zip(grown, prior, strict=True)]
+    if events:
+        kept = ((before + _FIRST) / (before + events + _FIRST)) ** _PACE
+        fresh, scale = 1.0 - kept, kept / total
+        parts = [part * scale + fresh * first for part, first in zip(grown, prior, strict=True)]
+    else:
+        scale = 1.0 / total
+        parts = [part * scale for part in grown]
     if min(parts) < _LEAST:  # or a great gain after a great loss, or the other way round, could not be told in numbers
         parts = [max(part, _LEAST) for part in parts]
     return Wealth(log_e, tuple(parts), before + events)
