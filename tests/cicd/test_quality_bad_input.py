@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.testing.mariadb import MariaDb
 from tests.testing.postgres import Postgres
 from tests.testing.private_server import NotAvailableError
 
@@ -161,6 +163,78 @@ def truncated_gzip(folder: Path) -> str:
     return str(folder / "a.csv.gz")
 
 
+def cut_off_zstd(folder: Path) -> str:
+    """A reader that does not look sees fewer rows, and nothing else."""
+    whole = csv_rows(folder, "whole.csv.zst")
+    (folder / "a.csv.zst").write_bytes(whole.read_bytes()[:-20_000])
+    whole.unlink()
+    return str(folder / "a.csv.zst")
+
+
+def damaged_gzip(folder: Path) -> str:
+    """Everything can be unpacked; only the checksum says that it is not what was packed."""
+    import gzip
+
+    data = bytearray(gzip.compress(b"id\n" + b"".join(b"%d\n" % number for number in range(10_000))))
+    data[-8] ^= 0xFF
+    (folder / "a.csv.gz").write_bytes(data)
+    return str(folder / "a.csv.gz")
+
+
+def csv_rows(folder: Path, name: str) -> Path:
+    with duckdb.connect() as connection:
+        query = "SELECT range AS id, hash(range) AS v FROM range(20000)"
+        connection.execute(f"COPY ({query}) TO '{folder / name}' (FORMAT csv)")
+    return folder / name
+
+
+def garbage_as_csv(folder: Path) -> str:
+    return garbage(folder / "a.csv")
+
+
+def garbage_as_json_lines(folder: Path) -> str:
+    return garbage(folder / "a.jsonl")
+
+
+def garbage_as_parquet(folder: Path) -> str:
+    return garbage(folder / "a.parquet")
+
+
+def garbage(path: Path) -> str:
+    path.write_bytes(bytes((number * number * 37 + number // 7) % 256 for number in range(20_000)))
+    return str(path)
+
+
+def another_encoding(folder: Path) -> str:
+    (folder / "a.csv").write_bytes("id,name\n1,café\n".encode("latin-1"))
+    return str(folder / "a.csv")
+
+
+def named_pipe(folder: Path) -> str:
+    os.mkfifo(folder / "a.csv")
+    return str(folder / "a.csv")
+
+
+def folder_with_the_name_of_a_file(folder: Path) -> str:
+    (folder / "a.parquet").mkdir()
+    return str(folder / "a.parquet")
+
+
+def link_to_itself(folder: Path) -> str:
+    (folder / "a.csv").symlink_to("a.csv")
+    return str(folder / "a.csv")
+
+
+def only_a_header(folder: Path) -> str:
+    (folder / "a.csv").write_text("id,name\n")
+    return str(folder / "a.csv")
+
+
+def rows_of_different_length(folder: Path) -> str:
+    (folder / "a.csv").write_text("id,name\n1,a\n2\n3,c,d\n")
+    return str(folder / "a.csv")
+
+
 def broken_json(folder: Path) -> str:
     (folder / "a.jsonl").write_text('{"id": 1}\n{"id": \n')
     return str(folder / "a.jsonl")
@@ -185,6 +259,17 @@ def parquet(folder: Path, query: str, name: str = "a.parquet") -> Path:
         different_columns,
         different_formats,
         truncated_gzip,
+        cut_off_zstd,
+        damaged_gzip,
+        garbage_as_csv,
+        garbage_as_json_lines,
+        garbage_as_parquet,
+        another_encoding,
+        named_pipe,
+        folder_with_the_name_of_a_file,
+        link_to_itself,
+        only_a_header,
+        rows_of_different_length,
         broken_json,
     ],
 )
@@ -224,6 +309,13 @@ def test_an_empty_batch_never_passes_unless_it_may(tmp_path: Path) -> None:
     assert (done.code, done.document["success"]) == (4, False)
     assert "0 rows" in done.err or "did not pass" in done.err
     assert quality(tmp_path, suite, "--data", data, "--allow-empty", "-o", "json").code == 0
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    for name, text in (("a.csv", "id,name\n1,a\n"), ("b.jsonl", '{"id": 1}\n')):
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+        done = quality(tmp_path, write_suite(tmp_path, NOT_NULL), "--data", name, "-o", "json")
+        assert (done.code, done.document["success"]) == (0, True), done.err
 
 
 # -- the suite ---------------------------------------------------------------------------------------------------------
@@ -278,6 +370,64 @@ def test_a_suite_of_200_mb_is_refused_unread(tmp_path: Path, orders: str) -> Non
 def test_a_broken_suite_names_file_and_line(tmp_path: Path, orders: str, text: str, said: str) -> None:
     (tmp_path / "suite.json").write_text(text)
     refused(quality(tmp_path, "suite.json", "--data", orders), 2, said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: &a [x, x]\nb: &b [*a, *a]\nexpectations: [*b, *b]\n", "suite.yaml:2: the suite has YAML aliases"),
+        ("expectations: " + "[" * 50_000, "suite.yaml:1: the suite is nested too deeply"),
+        ("expectations: !!python/object/apply:os.system ['touch pwned']\n", "suite.yaml:1: the suite is not YAML"),
+        ("name: s\nexpectations:\n\t- type: t\n", "suite.yaml:3"),
+    ],
+)
+def test_a_broken_suite_in_yaml_names_file_and_line(tmp_path: Path, orders: str, text: str, said: str) -> None:
+    (tmp_path / "suite.yaml").write_text(text)
+    refused(quality(tmp_path, "suite.yaml", "--data", orders), 2, said)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_suite_that_is_no_file(tmp_path: Path, orders: str) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    refused(quality(tmp_path, "pipe.json", "--data", orders), 2, "pipe.json", "named pipe")
+    refused(quality(tmp_path, "/dev/zero", "--data", orders), 2, "larger than")
+    done = quality(tmp_path, "tmp", "--data", orders)
+    assert (done.code, done.out) == (2, "")
+    assert "is a directory" in done.err
+
+
+def test_arguments_that_no_expectation_takes_are_errors_of_theirs(tmp_path: Path, orders: str) -> None:
+    """NaN and Infinity, which JSON does not have and Python writes, among them."""
+    nan, between = float("nan"), "expect_column_values_to_be_between"
+    wrong: list[dict[str, Any]] = [
+        expectation(between, column=["id"], min_value=0),
+        expectation(between, column="id", min_value={"a": 1}),
+        expectation(between, column="id", min_value=0, mostly=1.5),
+        expectation(between, column="id", min_value=0, mostly=-0.1),
+        expectation(between, column="id", min_value=0, mostly=nan),
+        expectation(between, column="id", min_value=0, mostly="most"),
+        expectation(between, column="id", min_value=0, row_condition={"type": "nonsense"}),
+        expectation(between, column="id", min_value=0, row_condition=7),
+        expectation("expect_column_values_to_be_in_set", column="id", value_set="abc"),
+        expectation("expect_table_row_count_to_equal", value="many"),
+        expectation("expect_compound_columns_to_be_unique", column_list="id"),
+        expectation("expect_column_quantile_values_to_be_between", column="id", quantile_ranges=[]),
+        expectation("expect_column_values_to_be_unique", column="id\0"),
+        expectation("expect_column_values_to_be_in_set", column="name", value_set=["\ud800"]),
+        expectation("expect_column_values_to_match_regex", column="name", regex="\ud800+"),
+    ]
+    fail = [
+        expectation(between, column="id", min_value=nan),
+        expectation(between, column="id", min_value=float("inf")),
+        expectation("expect_column_mean_to_be_between", column="id", min_value=nan, max_value=100),
+        expectation("expect_column_values_to_be_in_set", column="name", value_set=["\0", [1], {"a": 2}]),
+    ]
+    done = quality(tmp_path, write_suite(tmp_path, *wrong, *fail), "--data", orders, "-o", "json")
+    assert done.out, done.err
+    raised = [result["exception_info"]["raised_exception"] for result in done.document["results"]]
+    assert raised == [True] * len(wrong) + [False] * len(fail)
+    assert not any(result["success"] for result in done.document["results"])
+    assert done.code == 1, done.err
 
 
 def test_a_suite_that_is_not_there(tmp_path: Path, orders: str) -> None:
@@ -402,6 +552,30 @@ def test_a_server_that_hangs_up(tmp_path: Path) -> None:
         server.shutdown(socket.SHUT_RDWR)
     thread.join(timeout=10)
     refused(done, 4)
+
+
+def test_a_server_of_mysql_that_dies_in_the_middle(tmp_path: Path) -> None:
+    try:
+        server = MariaDb()
+    except NotAvailableError as error:
+        pytest.skip(str(error))
+    with closing(server), server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE shop")
+        cursor.execute("CREATE TABLE shop.fast AS SELECT 1 AS id UNION ALL SELECT NULL")
+        cursor.execute("CREATE VIEW shop.slow AS SELECT id + SLEEP(120) AS id FROM shop.fast")
+        arguments = ("--data", server.url("shop"), "--table", "slow", "-o", "json")
+        process = started(tmp_path, write_suite(tmp_path, NOT_NULL), *arguments)
+
+        def asked() -> bool:
+            cursor.execute(
+                "SELECT 1 FROM information_schema.processlist WHERE info LIKE '%slow%' AND state = 'User sleep'"
+            )
+            return cursor.fetchone() is not None
+
+        eventually(asked)
+        server.kill()
+        done = ended(process, tmp_path)
+    refused(done, 4, "127.0.0.1")
 
 
 @pytest.fixture

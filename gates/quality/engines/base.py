@@ -42,6 +42,15 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
+def sendable(sql: str) -> str:
+    """`sql`. Raises `QueryFailedError` for half of a surrogate pair in it, at which drivers stumble in their own ways."""
+    try:
+        sql.encode()
+    except UnicodeEncodeError as error:
+        raise QueryFailedError(f"{sql[error.start : error.end]!r} is no text: half of a surrogate pair") from error
+    return sql
+
+
 class SqlBatch:
     """The port `Batch` over SQL. Engines subclass it for `read_schema` and, if need be, for faster plans."""
 
@@ -188,7 +197,7 @@ class SqlBatch:
         return Failed(reason=str(error))
 
     def text(self, step: Step) -> str:
-        return step.query if isinstance(step.query, str) else self.dialect.render(step.query)
+        return sendable(step.query if isinstance(step.query, str) else self.dialect.render(step.query))
 
     def send(self, sql: str) -> Answer:
         self.queries.append(sql)
