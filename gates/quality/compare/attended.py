@@ -18,23 +18,27 @@ T = TypeVar("T")
 def attended(connection: DuckConnection, work: Callable[[], T]) -> T:
     """What `work` returns or raises. When a signal raises here, the connection's query is interrupted first."""
     box: dict[str, Any] = {}
+    # An event, and not `Thread.join`: Python 3.11 takes a thread for ended when a signal raises while it is joined.
+    done = threading.Event()
 
     def run() -> None:
         try:
             box["value"] = work()
         except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
             box["error"] = error
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=run, daemon=True, name="headgate-compare")
-    thread.start()
     try:
-        while thread.is_alive():
-            thread.join(0.2)
+        threading.Thread(target=run, daemon=True, name="headgate-compare").start()
+        while not done.wait(0.2):
+            pass
     except BaseException:
         until = time.monotonic() + GRACE_S
-        while thread.is_alive() and time.monotonic() < until:
+        while time.monotonic() < until:
             connection.interrupt()  # again and again: one that falls between two queries is lost
-            thread.join(0.1)
+            if done.wait(0.1):
+                break
         raise
     if "error" in box:
         raise box["error"]

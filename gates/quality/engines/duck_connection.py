@@ -35,6 +35,7 @@ class DuckConnection:
         if limits.threads is not None:
             settings["threads"] = limits.threads
         self.limits = limits
+        self.closing_error = ""
         self._kept = 0
         self._second: Any = None
         try:
