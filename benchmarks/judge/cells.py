@@ -108,11 +108,11 @@ def _count(task: Task, rollouts: int, seed: int) -> Counted:
     stream = simulate(task.cell, rollouts, 1000 + seed, lambda p: p)
     for chance in CHANCES:
         judge = _counts(stream, chance)
-        same = _agrees(judge, chance, stream, _count_interval, kind=Kind.COUNT)
+        same = _agrees(judge, chance, stream, count_interval, kind=Kind.COUNT)
         yield f"aborts {chance}", _reached(judge.harm_peak, chance), same
     stream = simulate(task.cell, rollouts, 5000 + seed, lambda p: 2 * p)
     judge = _counts(stream, 0.05)
-    same = _agrees(judge, 0.05, stream, _count_interval, kind=Kind.COUNT, safety=True)
+    same = _agrees(judge, 0.05, stream, count_interval, kind=Kind.COUNT, safety=True)
     for chance in CHANCES:
         yield f"safety {chance}", _reached(judge.safe_peak, chance), same
 
@@ -121,11 +121,11 @@ def _histogram(task: Task, rollouts: int, seed: int) -> Counted:
     stream = simulate_histograms(task.cell, rollouts, 1000 + seed, TAILS, lambda p: p)
     for chance in CHANCES:
         judge = _tails(stream, chance, safety=False)
-        same = _agrees(judge, chance, stream, _histogram_interval, kind=Kind.HISTOGRAM)
+        same = _agrees(judge, chance, stream, histogram_interval, kind=Kind.HISTOGRAM)
         yield f"aborts {chance}", _reached(judge.harm_peak, chance), same
     stream = simulate_histograms(task.cell, rollouts, 5000 + seed, TAILS, _at_the_margin)
     judge = _tails(stream, 0.05, safety=True)
-    same = _agrees(judge, 0.05, stream, _histogram_interval, kind=Kind.HISTOGRAM, safety=True)
+    same = _agrees(judge, 0.05, stream, histogram_interval, kind=Kind.HISTOGRAM, safety=True)
     for chance in CHANCES:
         yield f"safety {chance}", _reached(judge.safe_peak, chance), same
 
@@ -156,13 +156,27 @@ def _values(rng: np.random.Generator, rollouts: int, task: Task, known: int) -> 
 def _gauge_state(canary: Array, baseline: Array, known: int, task: Task) -> State:
     state = start(JudgePolicy(metrics=(MetricPolicy(name="m", kind=Kind.GAUGE),)))
     for t in range(len(canary)):
-        seen = []
-        if t >= known:
-            seen.append(Observation(metric="m", side=Side.CANARY, value=float(canary[t])))
-        if t < known or task.kind == "gauge":
-            seen.append(Observation(metric="m", side=Side.BASELINE, value=float(baseline[t])))
-        state = update(state, Interval(t=float(t), observations=tuple(seen)))
+        state = update(state, _gauge_interval(t, canary, baseline, known, task))
     return state
+
+
+def _gauge_interval(t: int, canary: Array, baseline: Array, known: int, task: Task) -> Interval:
+    seen = []
+    if t >= known:
+        seen.append(Observation(metric="m", side=Side.CANARY, value=float(canary[t])))
+    if t < known or task.kind == "gauge":
+        seen.append(Observation(metric="m", side=Side.BASELINE, value=float(baseline[t])))
+    return Interval(t=float(t), observations=tuple(seen))
+
+
+def gauge_intervals(rollouts: int, known: int) -> list[list[Interval]]:
+    """Rollouts of a gauge in pairs."""
+    task, rng = Task("gauge", Cell(0.5, 0.0), 0, 0.5), np.random.default_rng(3)
+    arms = [_values(rng, rollouts, task, known) for _ in range(2)]
+    return [
+        [_gauge_interval(t, canary, baseline, known, task) for t in range(len(canary))]
+        for canary, baseline in zip(*arms, strict=True)
+    ]
 
 
 def follow(stream: Rollouts, alpha: float, *, history: int = HISTORY, safety: bool = False) -> vector.VectorJudge:
@@ -238,13 +252,13 @@ def ratio_interval(stream: Rollouts, row: int, t: int) -> Interval:
     return Interval(t=float(t), observations=tuple(seen))
 
 
-def _count_interval(stream: Rollouts, row: int, t: int) -> Interval:
+def count_interval(stream: Rollouts, row: int, t: int) -> Interval:
     sides = ((Side.CANARY, stream.a), (Side.BASELINE, stream.b)) if t >= HISTORY else ((Side.BASELINE, stream.b),)
     seen = tuple(Observation(metric="m", side=side, n=int(counts[row, t])) for side, counts in sides)
     return Interval(t=float(t), observations=seen, share=float(stream.share[t]))
 
 
-def _histogram_interval(stream: Histograms, row: int, t: int) -> Interval:
+def histogram_interval(stream: Histograms, row: int, t: int) -> Interval:
     both = ((Side.CANARY, stream.canary), (Side.BASELINE, stream.baseline))
     sides = both if t >= HISTORY else both[1:]
     seen = tuple(
