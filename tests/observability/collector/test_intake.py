@@ -22,7 +22,7 @@ from observability.collector import intake
 from observability.collector.request import Limits
 from observability.events import DeliveryEvent
 from observability.store import SqlEventStore, open_store
-from tests.observability.collector.samples import BEARER, GITLAB, body_of
+from tests.observability.collector.samples import BEARER, GITLAB, body_of, sample
 from tests.testing.collector_server import serving
 from tests.testing.delivery import deployed
 
@@ -132,3 +132,13 @@ def test_too_many_that_wait_are_sent_away(store: SqlEventStore) -> None:
     with serving(store, limits=Limits(held=10)) as site:
         answer = site.post("/webhooks/github", b"{" + b" " * 50, x_hub_signature_256=f"sha256={digest}")
         assert (answer.status_code, site.counted("github", "busy")) == (503, 1)
+
+
+def test_a_large_webhook_is_taken_too(store: SqlEventStore) -> None:
+    body = sample("gitlab/pipeline_success")
+    body["builds"] *= 2000
+    text = json.dumps(body).encode()
+    assert len(text) > 512 * 1024
+    with serving(store) as site:
+        answer = site.post("/webhooks/gitlab", text, **GITLAB)
+    assert (answer.status_code, answer.json()["new"]) == (202, 1)
