@@ -22,8 +22,8 @@ from tests.gates.quality.parity.databases import (
 )
 from tests.gates.quality.parity.oracle import Asking, Oracle, write_tables
 from tests.gates.quality.parity.tables import tables
-from tests.testing.mariadb import mariadb
-from tests.testing.postgres import postgres
+from tests.testing.mariadb import MariaDb, mariadb
+from tests.testing.postgres import Postgres, postgres
 
 __all__ = ["mariadb", "postgres"]
 
@@ -109,3 +109,15 @@ def found(ours: Mapping[str, Judged], asked: Both, oracles: tuple[Oracle, Oracle
         if engine == "sqlite":
             before.append(theirs)
     return done
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> tuple[Postgres | None, MariaDb | None]:
+    """The servers that can be started here."""
+    found: list[Any] = []
+    for name in ("postgres", "mariadb"):
+        try:
+            found.append(request.getfixturevalue(name))
+        except pytest.skip.Exception:
+            found.append(None)
+    return found[0], found[1]
