@@ -73,7 +73,12 @@ def _version_4(connection: Connection) -> None:
     metadata.create_all(connection, tables=PROJECTION)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_version_1, _version_2, _version_3, _version_4)
+def _version_5(connection: Connection) -> None:
+    """The projection judges together what is connected, and no longer everything that is connected to anything."""
+    _version_4(connection)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_version_1, _version_2, _version_3, _version_4, _version_5)
 CURRENT = len(MIGRATIONS)
 
 

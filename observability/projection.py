@@ -36,9 +36,9 @@ from observability import (
 from observability.dora import DoraReport, Period, ServiceReport
 from observability.failures import Incident, Judged
 from observability.lead_time import Change
-from observability.projection_judge import FIRST, LOOSE, judge_some, pair, targets
-from observability.projection_scan import NOBODY, SHARED, scan
-from observability.schema import events, facts, keys, services, state, to_microseconds
+from observability.projection_judge import FIRST, LOOSE, NOBODY, judge_some, pair, targets
+from observability.projection_scan import scan
+from observability.schema import PROJECTION, events, facts, services, state, to_microseconds
 
 if TYPE_CHECKING:
     from observability.store import Database
@@ -173,13 +173,10 @@ def _unattributed(connection: Connection, period: Period) -> Iterable[Incident]:
 
 
 def _forget(connection: Connection) -> None:
-    for table in (keys, services, facts, state):
+    for table in PROJECTION:
         connection.execute(delete(table))
-    connection.execute(insert(services).values(id=SHARED, name=NOBODY, shared=True, dirty=False, cuts="[]"))
-    connection.execute(
-        insert(state),
-        [{"name": "rules", "value": rules()}, {"name": "sequence", "value": "0"}, {"name": "whole", "value": ""}],
-    )
+    begin = {"rules": rules(), "sequence": "0", "whole": ""}
+    connection.execute(insert(state), [{"name": name, "value": value} for name, value in begin.items()])
 
 
 def _state(connection: Connection, name: str) -> str | None:

@@ -15,21 +15,23 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
-from observability import dora
+from observability import dora, links
 from observability.codec import Pair, codec
 from observability.cuts import WEEK_US, find_cuts, judged_alike, name_intervals, reached
 from observability.events import DeliveryEvent
 from observability.failures import Incident, Judged, incidents, judge_target
 from observability.history import Target, canonical, deployments
 from observability.lead_time import Change, CommitIndex, changes
-from observability.projection_scan import NOBODY, SHARED, parts, useful
+from observability.projection_scan import HIDDEN, parts, useful
 from observability.rows import to_event
-from observability.schema import events, facts, services, to_microseconds
+from observability.schema import events, facts, loose, services, to_microseconds
 
+NOBODY = ""
+"""The environment under which incidents are kept that no deployment could be blamed for."""
 FIRST = -(10**9)
 """The bucket that holds a target's first deployment."""
 LOOSE = FIRST - 1
-"""The bucket that holds the incidents of a service that no deployment could be blamed for, under no environment."""
+"""The bucket that holds the incidents of a service that no deployment could be blamed for, under `NOBODY`."""
 _PLACES = (1, 2, 4, 8, 16, 32)
 """The cuts that are tried, counted from the last one: rarely deployed services have to be judged from farther back."""
 
@@ -47,13 +49,17 @@ def pair(kind: Any) -> Pair:
 def judge_some(connection: Connection, where: str, limit: int) -> bool:
     """Judge a few of the services that are not up to date, as others must get their turn to write; False if all are."""
     c = services.c
-    query = select(c.id, c.name, c.since_us, c.cuts).where(c.dirty).order_by(c.name).limit(limit)
+    query = select(c.id, c.name, c.pool, c.since_us, c.cuts).where(c.dirty).order_by(c.name).limit(limit)
     dirty = connection.execute(query).all()
-    for number, name, since, cuts in dirty:
-        found = None if number == SHARED else _latest(connection, where, name, since, json.loads(cuts))
-        known = _judge(connection, where, name) if found is None else found
+    for number, name, pool, since, before in dirty:
+        cuts: list[int] = []
+        if pool is not None:
+            _judge_pool(connection, where, pool)
+        else:
+            found = _latest(connection, where, name, since, json.loads(before))
+            cuts = _judge(connection, where, name) if found is None else found
         done = update(services).where(c.id == number)
-        connection.execute(done.values(dirty=False, since_us=None, cuts=text(known)))
+        connection.execute(done.values(dirty=False, since_us=None, cuts=text(cuts)))
     return len(dirty) == limit
 
 
@@ -91,23 +97,36 @@ def _judgement(known: Sequence[DeliveryEvent]) -> _Judgement:
 
 def _judge(connection: Connection, where: str, name: str) -> list[int]:
     """Judge a service from its whole history; returns where it may be cut."""
-    c = services.c
-    own, concerned = [name], events.c.service == name
-    if name == NOBODY:
-        own = list(connection.execute(select(c.name).where(c.shared)).scalars())
-        together = select(c.name).where(c.shared, c.id != SHARED)
-        concerned = or_(events.c.service.is_(None), events.c.service == NOBODY, events.c.service.in_(together))
-    rows = connection.execute(select(events).where(and_(concerned, useful()))).all()
+    rows = connection.execute(select(events).where(events.c.service == name, useful())).all()
     found = _judgement([to_event(row, where) for row in rows])
-    before = {
+    _write(connection, _written(connection, [name]), _facts(found))
+    return found.cuts()
+
+
+def _judge_pool(connection: Connection, where: str, pool: int) -> None:
+    """Judge everything that is connected in a pool: the events of its services, and those without a service."""
+    own = list(connection.execute(select(services.c.name).where(services.c.pool == pool)).scalars())
+    queries = [select(events).where(events.c.service.in_(part), useful()) for part in parts(own)]
+    queries.append(select(events).join(loose, loose.c.seq == events.c.seq).where(loose.c.pool == pool, useful()))
+    known = [to_event(row, where) for query in queries for row in connection.execute(query).all()]
+    own += {_loose_name(e.service, e.source, e.subject) for e in known if not e.service}
+    _write(connection, _written(connection, own), _facts(_judgement(known)))
+
+
+def _loose_name(service: str | None, source: str, name: str) -> str:
+    """Under which name an incident is kept that no deployment could be blamed for."""
+    return service or f"{HIDDEN}{links.key(f'incident {source} {name}')}"
+
+
+def _written(connection: Connection, own: Sequence[str]) -> Rows:
+    """The rows of services as they are."""
+    c = facts.c
+    query = select(c.service, c.environment, c.bucket, c.body)
+    return {
         (service, environment, bucket): body
         for part in parts(own)
-        for service, environment, bucket, body in connection.execute(
-            select(facts.c.service, facts.c.environment, facts.c.bucket, facts.c.body).where(facts.c.service.in_(part))
-        )
+        for service, environment, bucket, body in connection.execute(query.where(c.service.in_(part)))
     }
-    _write(connection, before, _facts(name, found))
-    return found.cuts() if name != NOBODY else []
 
 
 def _latest(connection: Connection, where: str, name: str, since: int | None, cuts: list[int]) -> list[int] | None:
@@ -143,18 +162,20 @@ def _stored(connection: Connection, name: str, after: int) -> Rows:
 
 def _since(connection: Connection, name: str, found: _Judgement, after: int) -> Rows:
     """The rows of a judgement that is right from a cut on; what is before it stays."""
-    rows = {key: body for key, body in _facts(name, found).items() if key[2] >= after // WEEK_US}
+    rows = {key: body for key, body in _facts(found).items() if key[2] >= after // WEEK_US}
     encode, decode = pair(Incident)
     query = select(facts.c.body).where(facts.c.service == name, facts.c.environment == NOBODY, facts.c.bucket == LOOSE)
     kept = [decode(one) for body in connection.execute(query).scalars() for one in json.loads(body)]
-    loose = [one for one in kept if to_microseconds(one.detected_at) < after]
-    loose += [one for one in found.incidents if one.deployment is None and to_microseconds(one.detected_at) >= after]
-    if loose:
-        rows[name, NOBODY, LOOSE] = text([encode(one) for one in loose])
+    blameless = [one for one in kept if to_microseconds(one.detected_at) < after]
+    blameless += [
+        one for one in found.incidents if one.deployment is None and to_microseconds(one.detected_at) >= after
+    ]
+    if blameless:
+        rows[name, NOBODY, LOOSE] = text([encode(one) for one in blameless])
     return rows
 
 
-def _facts(name: str, found: _Judgement) -> Rows:
+def _facts(found: _Judgement) -> Rows:
     """The rows of a judgement."""
     encode, encode_change, encode_incident = (pair(kind)[0] for kind in (Judged, Change, Incident))
     blaming: dict[Target | None, list[Incident]] = defaultdict(list)
@@ -174,10 +195,12 @@ def _facts(name: str, found: _Judgement) -> Rows:
         rows |= {(*target, bucket): text(lists) for bucket, lists in buckets.items()}
         if judged:
             rows[*target, FIRST] = text(encode(judged[0]))
-    loose = [encode_incident(incident) for incident in found.incidents if incident.deployment is None]
-    if loose:
-        rows[name, NOBODY, LOOSE] = text(loose)
-    return rows
+    blameless: dict[str, list[Any]] = defaultdict(list)
+    for incident in found.incidents:
+        if incident.deployment is None:
+            name = _loose_name(incident.service, incident.source, incident.id)
+            blameless[name].append(encode_incident(incident))
+    return rows | {(name, NOBODY, LOOSE): text(several) for name, several in blameless.items()}
 
 
 def _write(connection: Connection, before: Rows, rows: Rows) -> None:

@@ -73,11 +73,17 @@ services = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("name", TEXT, nullable=False, unique=True),
-    Column("shared", Boolean, nullable=False),
+    Column("pool", Integer, index=True),
     Column("dirty", Boolean, nullable=False),
     Column("since_us", BigInteger),
     Column("cuts", TEXT, nullable=False),
     Index("dora_services_dirty", "dirty"),
+)
+loose = Table(
+    "dora_loose",
+    metadata,
+    Column("seq", SEQUENCE, primary_key=True, autoincrement=False),
+    Column("pool", Integer, nullable=False, index=True),
 )
 facts = Table(
     "dora_facts",
@@ -88,7 +94,7 @@ facts = Table(
     Column("body", TEXT, nullable=False),
 )
 state = Table("dora_state", metadata, Column("name", TEXT, primary_key=True), Column("value", TEXT, nullable=False))
-PROJECTION = (keys, services, facts, state)
+PROJECTION = (keys, services, loose, facts, state)
 
 COLUMNS = tuple(column.name for column in events.columns if column.name != "seq")
 """What a row is made of when it is written, in this order."""

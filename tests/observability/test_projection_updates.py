@@ -33,7 +33,7 @@ def rows(store: SqlEventStore) -> tuple[list[tuple[object, ...]], list[tuple[obj
     """Every fact, and where each service's history may be cut."""
     with store.database.reading() as connection:
         kept = sorted(tuple(row) for row in connection.execute(facts.select()))
-        cuts = select(services.c.name, services.c.shared, services.c.cuts)
+        cuts = select(services.c.name, services.c.cuts).where(services.c.pool.is_(None))
         return kept, sorted(tuple(row) for row in connection.execute(cuts))
 
 

@@ -79,7 +79,7 @@ def test_a_log_of_a_newer_headgate_is_left_alone(store: SqlEventStore, tmp_path:
     raw.execute("INSERT INTO headgate_schema VALUES (99, 0)")
     raw.commit()
     raw.close()
-    with pytest.raises(ConfigError, match="schema 99, this Headgate knows 4"):
+    with pytest.raises(ConfigError, match="schema 99, this Headgate knows 5"):
         open_store("sqlite:///log/events.db", root=tmp_path)
 
 

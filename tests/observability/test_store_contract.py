@@ -219,7 +219,7 @@ def test_a_log_that_is_not_there_is_an_error_for_readers(url: str) -> None:
 def test_a_log_of_a_newer_headgate_is_refused(store: SqlEventStore, url: str) -> None:
     with store.database.writing() as connection:
         connection.exec_driver_sql("INSERT INTO headgate_schema VALUES (99, 0)")
-    with pytest.raises(ConfigError, match=r"schema 99, this Headgate knows 4.*Upgrade Headgate"):
+    with pytest.raises(ConfigError, match=r"schema 99, this Headgate knows 5.*Upgrade Headgate"):
         open_store(url)
 
 
