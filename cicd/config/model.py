@@ -315,13 +315,13 @@ class ObservabilityConfig(Section):
     """Where the trace of a change goes."""
     time_zone: str = "UTC"
     """IANA zone in which days and weeks of reports are counted."""
-    repositories: dict[str, str] = {}
+    repositories: dict[str, str] = Field(default_factory=dict)
     """Where the commits of services are, by service or pattern: a URL or a folder. For `headgate dora ranges`."""
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
     """First day of the weeks of reports."""
-    teams: dict[str, tuple[str, ...]] = {}
+    teams: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """The services of each team, by name or pattern such as `checkout-*`; empty: as the deployments say."""
-    paths: dict[str, tuple[str, ...]] = {}
+    paths: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Path patterns of services that share a repository: commits that touch none of them are not the service's."""
 
 
