@@ -72,13 +72,13 @@ def remember(memory: Memory, facts: Facts, seen: Observation) -> Memory:
     return Memory(first={**memory.first, **fresh})
 
 
-def needed_sources(facts: Facts, dags: Iterable[ObservedDag]) -> tuple[ObservedDag, ...]:
-    """The DAGs whose source has to be asked for: those of changed files that were parsed since."""
-    wanted = {item.at for item in facts.watched if item.source}
+def needed_sources(memory: Memory, facts: Facts, dags: Iterable[ObservedDag]) -> tuple[ObservedDag, ...]:
+    """The DAGs whose source decides: those of changed files whose last parse certainly began after the release."""
+    wanted = {item.at: item for item in facts.watched if item.source}
     return tuple(
         dag
         for dag in dags
-        if dag.at in wanted and not dag.stale and dag.parsed_at is not None and dag.parsed_at >= facts.since
+        if dag.at in wanted and not dag.stale and _settled(wanted[dag.at], dag.parsed_at, memory, facts)
     )
 
 
@@ -163,9 +163,9 @@ def _evaluate(item: Watched, memory: Memory, facts: Facts, view: _View) -> FileR
 def _settled(item: Watched, last: datetime | None, memory: Memory, facts: Facts) -> bool:
     """Whether the last parse began after the release was in force; see the top of this module."""
     first = memory.first.get(item.at)
-    if last is None or first is None:
+    if last is None:
         return False
-    return last > first or last >= facts.since + LONGEST_PARSE
+    return (first is not None and last > first) or last >= facts.since + LONGEST_PARSE
 
 
 def _brought(item: Watched, live: Sequence[ObservedDag], memory: Memory) -> list[ObservedDag]:

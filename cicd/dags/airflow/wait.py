@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -31,6 +32,7 @@ from headgate.clock import Clock, format_timestamp
 from headgate.errors import AuthenticationError, HeadgateError, RemoteStateError, TransportError
 
 _GATHER_S = 10.0  # after the first import error: so long the others may take to show that they have the same cause
+_AT_ONCE = 8  # sources asked for at once
 _MOST_REQUESTS = 200  # parses asked for in one wait; the rest comes when it comes
 
 
@@ -157,15 +159,13 @@ class _Waiting:
             since = self._in_force_at + timedelta(seconds=self._terms.sync_s) + self._airflow.ahead
             self._facts = Facts(watched=self._watched, since=since, known_errors=self._known)
         facts = self._facts
-        sources: dict[str, str] = {}
-        for dag in needed_sources(facts, dags):
-            key = (dag.dag_id, dag.parsed_at)
-            if key not in self._sources:
-                text = self._airflow.source(dag)
-                if text is None:
-                    continue
-                self._sources[key] = text
-            sources[dag.dag_id] = self._sources[key]
+        needed = {(dag.dag_id, dag.parsed_at): dag for dag in needed_sources(self._memory, facts, dags)}
+        fresh = {key: dag for key, dag in needed.items() if key not in self._sources}
+        if fresh:
+            with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="airflow") as pool:
+                texts = pool.map(self._airflow.source, fresh.values())
+            self._sources |= {key: text for key, text in zip(fresh, texts, strict=True) if text is not None}
+        sources = {key[0]: self._sources[key] for key in needed if key in self._sources}
         return facts, Observation(dags=dags, problems=problems, sources=sources)
 
     def _request_parses(self, seen: Observation) -> None:

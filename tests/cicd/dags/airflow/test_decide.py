@@ -195,7 +195,8 @@ def test_only_sources_that_can_decide_are_asked_for() -> None:
         ObservedDag(dag_id="reparse", at="b.py", stale=False, parsed_at=at(1)),
         ObservedDag(dag_id="foreign", at="c.py", stale=False, parsed_at=at(1)),
     ]
-    assert [dag.dag_id for dag in needed_sources(facts, dags)] == ["fresh"]
+    assert needed_sources(Memory(), facts, dags) == ()
+    assert [dag.dag_id for dag in needed_sources(Memory(first={"a.py": at(0.5)}), facts, dags)] == ["fresh"]
 
 
 def test_errors_elsewhere_are_counted_unless_they_were_there_before() -> None:

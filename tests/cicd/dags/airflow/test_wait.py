@@ -95,7 +95,7 @@ def test_it_ends_with_the_second_parse(clock: SteppedClock) -> None:
     airflow = Scripted(clock, lambda _: (parsed(clock, "a"), ()))
     result = wait(clock, airflow, watched("a"))
     assert (result.outcome, result.waited_s) == (Outcome.PARSED, 5.0)
-    assert airflow.sources == ["a", "a"], "a source is asked for once for each parse"
+    assert airflow.sources == ["a"], "a source is asked for when it decides, and once for each parse"
     assert airflow.asked == ["t-a"]
 
 
