@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from observability.commits import Commit, encode_commits
 from observability.dora import Period, evaluate_dora
-from observability.events import DeliveryEvent
+from observability.events import DeliveryEvent, Kind
 from observability.projection import Projection
 from observability.reporting import report_of
 from observability.schema import facts, services, state
 from observability.store import SqlEventStore, open_store
-from tests.testing.delivery import DAY0, deployed, incident, rolled_back
+from tests.testing.delivery import DAY0, deployed, event, incident, rolled_back
 from tests.testing.long_history import DAYS, base, stranger
 from tests.testing.postgres import Postgres
 from tests.testing.stepped_clock import SteppedClock
@@ -84,6 +85,31 @@ def test_an_event_of_today_does_not_read_last_year(tmp_path: Path) -> None:
     kept.refresh()
     assert "[]" not in [row[3] for row in rows(store)[0]]
     kept.rebuild()
+
+
+def test_only_connected_services_are_judged_together(tmp_path: Path) -> None:
+    """Two repositories, each deployed as two services; then an event without a service that names both."""
+    store = open_store(f"sqlite:///{tmp_path}/events.db")
+    kept = Projection(store.database)
+    log = [deployed(f"1 0{n}:00", f"c{n // 2}", service=f"s{n}", release=f"r{n}") for n in range(4)]
+
+    def judged_again(*new: DeliveryEvent) -> set[object]:
+        with store.database.writing() as connection:
+            connection.execute(facts.update().values(body="[]"))
+        store.append(new)
+        kept.refresh()
+        log.extend(new)
+        return {row[0] for row in rows(store)[0] if row[3] != "[]"}
+
+    store.append(log)
+    kept.refresh()
+    assert judged_again(deployed("2 09:00", "c9", service="s0", release="r9")) == {"s0", "s1"}
+    assert judged_again(deployed("2 10:00", "c8", service="s3", release="r8")) == {"s2", "s3"}
+    both = encode_commits([Commit(sha="c0"), Commit(sha="c1")])
+    merged = event(Kind.CHANGE_MERGED, "0 20:00", service=None, change="!1", data={"commits": both})
+    assert judged_again(merged) == {"s0", "s1", "s2", "s3"}
+    kept.rebuild()
+    assert kept.report(ALL) == evaluate_dora(log, ALL)
 
 
 WORKER = """
