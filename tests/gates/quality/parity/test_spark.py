@@ -7,6 +7,7 @@ cases are judged by success, observed value, counts and percentages; values and 
 from __future__ import annotations
 
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,7 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 
 from gates.quality.engines.open import Limits, open_batch
 from gates.quality.engines.port import Batch
@@ -25,9 +28,11 @@ from gates.quality.sql import column
 from tests.gates.quality.parity.cases import Case, all_cases
 from tests.gates.quality.parity.compare import differences
 from tests.gates.quality.parity.conftest import Both
-from tests.gates.quality.parity.databases import Answers, Compared
+from tests.gates.quality.parity.databases import Answers, Compared, sqlite_url
 from tests.gates.quality.parity.differences import DIFFERENCES, explained
+from tests.gates.quality.parity.oracle import Oracle, write_tables
 from tests.gates.quality.parity.ours import judge, not_planned
+from tests.gates.quality.parity.test_random import batches, drawn, on_database, suites
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("java") is None, reason="Spark: java is not installed"),
@@ -147,6 +152,27 @@ def test_a_sample_shows_the_values_and_rows_that_great_expectations_shows(
     wrong = unlike_all(cases, ours, known)
     assert not wrong, "\n".join(f"{name}\n  {found}" for name, found in wrong.items())
     assert len(cases) - len(not_planned(ours)) >= 40
+
+
+@settings(
+    max_examples=2,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+)
+@given(batch=batches(), suite=suites)
+def test_random_suites_on_random_tables(
+    spark: None, batch: pa.Table, suite: tuple[tuple[str, dict[str, Any]], ...], oracle: Oracle, tmp_path: Path
+) -> None:
+    """Counts are those of pandas, or ours on SQLite. Regular expressions are Java's, and left out."""
+    cases = [case for case in drawn(suite) if "regex" not in case.type]
+    asking = oracle.ask(cases, "pandas", str(write_tables({"random": batch}, tmp_path)))
+    with tempfile.TemporaryDirectory(dir=tmp_path) as folder, sqlite_url({"random": batch}, Path(folder)) as url:
+        on_sqlite = on_database(cases, url, "sqlite").ours
+    ours = by_counts(judge([replace(case, result_format=COUNTED) for case in cases], opening(tmp_path)))
+    wrong = unlike_all(cases, ours, [by_counts(asking.answers()), by_counts(on_sqlite)])
+    assert not wrong, "\n".join([*(f"{name}\n  {found}" for name, found in wrong.items()), str(batch.to_pydict())])
 
 
 def test_another_table_is_another_file(spark: None, folder: Path) -> None:
