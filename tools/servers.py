@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PROGRAMS = {
@@ -28,26 +28,42 @@ def say(text: str) -> None:
     print(f"setup: {text}", file=sys.stderr, flush=True)
 
 
-def missing() -> list[str]:
+def missing(root: Path = Path("/"), path: str | None = None) -> list[str]:
+    """The packages whose program is neither where Debian puts it, below `root`, nor on `path` (PATH, where None)."""
     return [
         package
         for package, (place, name) in PROGRAMS.items()
-        if not any(Path("/").glob(place[1:])) and shutil.which(name) is None
+        if not any(root.glob(place[1:])) and shutil.which(name, path=path) is None
     ]
 
 
+def decide(packages: Sequence[str], *, can_install: bool) -> tuple[bool, str]:
+    """Whether to install `packages`, and what to say about it; nothing is to be said where nothing is missing."""
+    if not packages:
+        return False, ""
+    names = " and ".join(packages)
+    if not can_install:
+        return False, f"tests on {names} will be skipped: install them to run these too"
+    return True, f"installing {names} for the tests; no service is started"
+
+
+def may_install() -> bool:
+    """Whether this is Debian or one of its kin, and root."""
+    return shutil.which("apt-get") is not None and hasattr(os, "geteuid") and os.geteuid() == 0
+
+
 @contextlib.contextmanager
-def no_services() -> Iterator[None]:
+def no_services(policy: Path = POLICY) -> Iterator[None]:
     """Debian's own way to keep packages from starting what they bring: a policy that forbids it (status 101)."""
-    if POLICY.exists():
+    if policy.exists():
         yield
         return
-    POLICY.write_text("#!/bin/sh\nexit 101\n")
-    POLICY.chmod(0o755)
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
     try:
         yield
     finally:
-        POLICY.unlink(missing_ok=True)
+        policy.unlink(missing_ok=True)
 
 
 def apt_get(*arguments: str) -> str:
@@ -68,10 +84,10 @@ def apt_get(*arguments: str) -> str:
     return "" if done.returncode == 0 else " ".join((done.stderr or done.stdout).split()[-30:]) or "it failed"
 
 
-def install(packages: list[str]) -> str:
+def install(packages: Sequence[str], policy: Path = POLICY) -> str:
     """Install, with fresh package lists if the present ones do not do. Returns "" or why not."""
     arguments = ("install", "-y", "--no-install-recommends", *packages)
-    with no_services():
+    with no_services(policy):
         if not apt_get(*arguments):
             return ""
         return apt_get("update") or apt_get(*arguments)
@@ -79,14 +95,10 @@ def install(packages: list[str]) -> str:
 
 def main() -> int:
     packages = missing()
-    if not packages:
-        return 0
-    names = " and ".join(packages)
-    if shutil.which("apt-get") is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
-        say(f"tests on {names} will be skipped: install them to run these too")
-        return 0
-    say(f"installing {names} for the tests; no service is started")
-    why = install(packages)
+    wanted, text = decide(packages, can_install=may_install())
+    if text:
+        say(text)
+    why = install(packages) if wanted else ""
     if why:
         say(f"not installed, tests on them will be skipped: {why}")
     return 0
