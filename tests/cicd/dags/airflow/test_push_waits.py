@@ -232,6 +232,7 @@ def test_a_server_that_goes_down_is_undecided_and_nothing_is_rolled_back(
     assert "status 503" in out
     assert "X = 3" in (folder / "report.py").read_text()
     assert wanted in run("status", "-o", "json")[1]
+    assert [event.outcome for event in events(git)] == ["success", "success"], "what nobody knows is no failure"
 
 
 def test_an_undecided_release_is_rolled_back_when_that_is_asked_for(
@@ -288,6 +289,18 @@ def test_an_older_commit_by_its_distance(run: Run, git: Git) -> None:
     first = git.rev_parse("HEAD")
     commit_files(git, {"dags/report.py": dag("report", "X = 1")}, "two")
     assert part(run("push", "--ref", "HEAD~1", "-o", "json"))["commit"] == first
+
+
+def test_one_target_whose_airflow_cannot_import_and_one_without_airflow(run: Run, git: Git, tmp_path: Path) -> None:
+    path = git.path / "headgate.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["dags"]["targets"]["staging"] = {"bucket": f"file://{tmp_path}/staging"}
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    commit_files(git, {"dags/report.py": dag("report", "import gone")}, "broken")
+    code, out, _ = run("push", "--all", "-o", "json")
+    assert code == 1
+    assert {item["environment"]: item["exit_code"] for item in json.loads(out)["targets"]} == {"prod": 1, "staging": 0}
+    assert (tmp_path / "staging/report.py").exists()
 
 
 def test_flags_alone(run: Run, git: Git, airflow: AirflowSandbox, tmp_path: Path) -> None:
