@@ -14,7 +14,7 @@ from pathlib import PurePath
 from gates.quality.masking import shown
 from gates.quality.runner import Example, ExpectationResult, SuiteResult
 from gates.quality.sampling import Sampling, is_decided, sample_leaf
-from gates.quality.suite import Expectation, Suite
+from gates.quality.suite import Expectation, Suite, with_values
 from gates.quality.wording import allowed_percent, describe, found_text, number, observed_text, short
 from gates.verdict import Location, Measurement, Outcome, Verdict, group
 
@@ -59,6 +59,7 @@ def evaluate_suite(batch: Batch, result: SuiteResult, *, source: str = "") -> Ve
             fix="Add expectations; a suite that checks nothing does not pass.",
             location=suite_file,
         )
+    batch = replace(batch, suite=with_values(batch.suite))
     strays = _strays(batch.suite, result)
     leaves = [_rows(batch, result), *_expectations(batch, result, source), *strays]
     required = ["rows", *(entry.name for entry in batch.suite.expectations)]

@@ -124,7 +124,7 @@ def _judged(name: str, found: SuiteFindings, data: Data, policy: Policy, engine:
     )
     judgement = Judgement(
         name=name,
-        suite=replace(found.suite, expectations=expectations),
+        suite=replace(found.suite, expectations=expectations, suite_parameters=found.parameters),
         files=(data.shown,),
         reveal=policy.reveal,
         allow_empty=policy.allow_empty,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +11,7 @@ from gates.quality.suite_text import read_text, refuse
 from gates.verdict import Severity
 
 MAX_SUITE_BYTES = 16 * 1024 * 1024
+PARAMETER = "$PARAMETER"
 OLD_FORM = (
     "Write it in the form of Great Expectations 1.x: `name` for expectation_suite_name, `type` for expectation_type, "
     "`suite_parameters` for evaluation_parameters."
@@ -55,6 +56,29 @@ class Suite:
     meta: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     notes: str | tuple[str, ...] | None = None
     id: str | None = None
+
+
+def with_values(suite: Suite) -> Suite:
+    """`suite` as reports show it: the values of its `suite_parameters` in place of `{"$PARAMETER": name}`.
+
+    What has no value there, or is an expression, stays as it is.
+    """
+    return replace(
+        suite,
+        expectations=tuple(
+            replace(entry, kwargs=MappingProxyType(_filled(entry.kwargs, suite.suite_parameters)))
+            for entry in suite.expectations
+        ),
+    )
+
+
+def _filled(kwargs: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: values[value[PARAMETER]]
+        if isinstance(value, dict) and isinstance(value.get(PARAMETER), str) and value[PARAMETER] in values
+        else value
+        for key, value in kwargs.items()
+    }
 
 
 def parse_suite(data: bytes, path: str) -> Suite:

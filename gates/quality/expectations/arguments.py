@@ -13,7 +13,6 @@ from gates.quality.expectations.context import refuse
 
 Coerce = Callable[[Any], Any]
 
-PARAMETER = "$PARAMETER"
 COMMON = frozenset({"result_format", "catch_exceptions", "batch_id", "windows", "rendered_content"})
 """Arguments of every expectation that say nothing about the data."""
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gates.quality.expectations.arguments import PARAMETER
 from gates.quality.expectations.context import NotPlannedError, refuse
+from gates.quality.suite import PARAMETER
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_$]*")
 

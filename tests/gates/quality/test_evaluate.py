@@ -181,6 +181,13 @@ def test_other_observations_are_shown_and_values_of_columns_masked(
     assert "carol" not in f"{leaf.message}{leaf.measurement}"
 
 
+def test_a_column_that_is_named_by_a_parameter_is_masked_as_any_other() -> None:
+    entry = {"type": "expect_column_max_to_be_between", "kwargs": {"column": {"$PARAMETER": "name"}, "max_value": 5}}
+    found = replace(batch(entry), suite=replace(batch(entry).suite, suite_parameters={"name": "email"}))
+    verdict = evaluate_suite(found, result(ExpectationResult(index=0, success=False, observed="carol@example.com")))
+    assert "carol" not in "".join(f"{leaf.message}{leaf.measurement}" for leaf in verdict.leaves())
+
+
 results = st.lists(
     st.builds(
         ExpectationResult,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gates.quality.suite import Suite, parse_suite
+from gates.quality.suite import Suite, parse_suite, with_values
 from gates.verdict import Severity
 from headgate.errors import ConfigError
 
@@ -150,6 +150,17 @@ def test_a_suite_in_yaml_is_the_same_suite() -> None:
     assert [entry.line for entry in suite.expectations] == [8, 10]
     assert suite.expectations[1].kwargs == {"column": "a", "min_value": "2024-01-01"}
     assert suite.suite_parameters == {"low": "2024-01-01"}
+
+
+def test_reports_show_the_values_of_parameters() -> None:
+    named = {"$PARAMETER": "name"}
+    kwargs = {"column": named, "mostly": {"$PARAMETER": "nobody"}, "min_value": {"$PARAMETER": "now() - 1"}}
+    parsed = parse_suite(
+        suite(expectations=[{"type": "a", "kwargs": kwargs}], suite_parameters={"name": "id"}), "s.json"
+    )
+    (entry,) = with_values(parsed).expectations
+    assert dict(entry.kwargs) == {**kwargs, "column": "id"}
+    assert (parsed.expectations[0].columns, entry.columns) == ((), ("id",))
 
 
 @pytest.mark.parametrize(
