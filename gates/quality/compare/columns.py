@@ -89,7 +89,10 @@ def _pair(base: Column, head: Column, base_guessed: bool, head_guessed: bool) ->
     if base.native == head.native:
         return Pair(base=base, head=head, kind=base.kind)
     if base_guessed != head_guessed:
-        certain = head if base_guessed else base
+        certain, guess = (head, base) if base_guessed else (base, head)
+        if guess.kind is Kind.STRING and certain.kind is not Kind.STRING:
+            # A reader that guesses text has seen values that are nothing else.
+            return Pair(base=base, head=head, kind=Kind.STRING, cast="VARCHAR")
         return Pair(base=base, head=head, kind=certain.kind, cast=certain.native)
     kind, cast = common_type(base, head)
     return Pair(base=base, head=head, kind=kind, cast=cast)

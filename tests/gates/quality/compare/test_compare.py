@@ -350,6 +350,21 @@ def test_a_leading_zero_behind_the_first_lines(tmp_path: Path) -> None:
     assert [(change.name, change.changed) for change in found.changes] == [("code", 1)]
 
 
+def test_names_of_folders_that_are_no_numbers(tmp_path: Path) -> None:
+    query = (
+        "SELECT i AS id, lpad((i % 3)::VARCHAR, 2, '0') AS month, ['DE', 'AT'][1 + i % 2] AS code FROM range(12) t(i)"
+    )
+    flat = write_query(tmp_path / "flat.parquet", query)
+    for column in ("month", "code"):
+        folder = tmp_path / column
+        folder.mkdir()
+        write_query(folder, query, options=f"FORMAT parquet, PARTITION_BY ({column}), OVERWRITE_OR_IGNORE")
+        assert compared(flat, folder, "id").identical
+    numbers = write_query(tmp_path / "numbers.parquet", query.replace("['DE', 'AT'][1 + i % 2]", "i"))
+    found = compared(numbers, tmp_path / "code", "id")
+    assert [(change.name, change.changed) for change in found.changes] == [("code", 12)]
+
+
 def test_two_tables_of_one_file(tmp_path: Path) -> None:
     path = tmp_path / "shop.duckdb"
     with duckdb.connect(str(path)) as connection:
