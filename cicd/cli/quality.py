@@ -167,11 +167,13 @@ def run(
             ),
             parameters=_parameters(parameter),
         )
-        if quarantine is not None:
-            _set_aside(report, data, quarantine, reveal)
     _show(report, output, full=full, allow_empty=allow_empty, sample=sample)
     if junit:
         _write_junit(report, junit)
+    if quarantine is not None:
+        # Last, so that a folder that cannot be written does not take the results with it.
+        with stop_signals():
+            _set_aside(report, data, quarantine, reveal)
     return int(report.verdict.exit_code)
 
 

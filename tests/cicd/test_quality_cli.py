@@ -329,3 +329,14 @@ def test_a_sample_is_no_pass_by_itself(capsys: pytest.CaptureFixture[str]) -> No
     for wrong in ("0", "1", "100%", "-1%", "many", "nan"):
         assert run(name, "--sample", wrong) == ExitCode.USAGE
     assert run(name, "--sample-passes") == ExitCode.USAGE
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_quarantine_that_cannot_be_written_leaves_the_results(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("")
+    assert run(suite("s", POSITIVE), "--quarantine", "file/bad", "-o", "json") == ExitCode.USAGE
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["results"][0]["result"]["unexpected_count"] == 1
+    assert "the failing rows cannot be written" in printed.err
+    assert run(suite("s", POSITIVE), "--quarantine", "bad") == ExitCode.FAIL
+    assert "1 failing rows set aside in bad/s.parquet" in capsys.readouterr().err
