@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sqlglot import exp
 
 from gates.quality.engines.base import QueryFailedError
-from gates.quality.engines.database import DatabaseBatch, DbApiConnection, TypedDialect, client, function, table_source
+from gates.quality.engines.database import DbApiConnection, client, function
 from gates.quality.engines.open import Limits
-from gates.quality.engines.url import PASSWORD, DatabaseUrl, parse_table, parse_url
-from gates.quality.metrics import Aggregate, Column, Kind, Quantiles
-from gates.quality.sql import Lowering, both, not_null, within
-from headgate.errors import AuthenticationError, ConfigError, HeadgateError, RemoteTimeoutError, UnreachableError
-from headgate.secrets import mask, read_secret
+from gates.quality.engines.url import PASSWORD, DatabaseUrl, parse_url
+from gates.quality.engines.warehouse import (
+    WarehouseBatch,
+    WarehouseDialect,
+    begin,
+    check_options,
+    first_line,
+    full_name,
+    is_of,
+    not_allowed,
+    stopped,
+)
+from gates.quality.metrics import Kind, Quantiles
+from gates.quality.sql import Lowering, both, not_null
+from headgate.errors import UnreachableError
+from headgate.secrets import read_secret
 
 _KINDS = {
     **dict.fromkeys(("FLOAT", "REAL", "DOUBLE"), Kind.FLOAT),
@@ -64,7 +75,7 @@ def _is_nan(value: exp.Expression) -> exp.Expression:
     return exp.EQ(this=exp.cast(value, "double"), expression=exp.cast(exp.Literal.string("NaN"), "double"))
 
 
-class SnowflakeDialect(TypedDialect):
+class SnowflakeDialect(WarehouseDialect):
     """Snowflake's own functions. NaN is equal to itself and above every number."""
 
     name = "snowflake"
@@ -76,13 +87,6 @@ class SnowflakeDialect(TypedDialect):
         "EPOCH": _epoch,
         "IS_NAN": _is_nan,
     }
-
-    def aggregate(self, metric: Aggregate) -> exp.Expression:
-        """Means and deviations of floats: of decimals they would be rounded."""
-        if metric.function in {"mean", "stddev", "variance"}:
-            argument = exp.cast(within(metric.argument, metric.where), "double")
-            metric = Aggregate(function=metric.function, argument=argument)
-        return super().aggregate(metric)
 
     def quantiles(self, metric: Quantiles, source: exp.Expression) -> exp.Select | None:
         kind = self.kind(metric.argument)
@@ -97,26 +101,20 @@ class SnowflakeDialect(TypedDialect):
         return exp.select(*picked).from_(source.copy()).where(both(metric.where, not_null(metric.argument)))
 
 
-class SnowflakeBatch(DatabaseBatch):
-    """A table or a view."""
-
-    name = "snowflake"
-
-    def __init__(self, connection: DbApiConnection, parts: Sequence[str], *, where: str) -> None:
-        super().__init__(connection, SnowflakeDialect(), table_source(parts, most_parts=3), where=where)
-
-    def read_columns(self) -> Iterable[Column]:
-        table = self.source.table.copy()
-        table.set("alias", None)
-        for name, native, *_ in self.connection.execute(f"DESCRIBE TABLE {table.sql('snowflake')}").rows:
-            yield Column(name=str(name), kind=kind_of(str(native)), native=str(native))
-
-
 def kind_of(native: str) -> Kind:
     """The kind of a type by Snowflake's name of it; every integer is a NUMBER without decimals there."""
     if match := re.match(r"(?:NUMBER|DECIMAL|NUMERIC)\(\d+, ?(\d+)\)", native):
         return Kind.INTEGER if match[1] == "0" else Kind.DECIMAL
     return _KINDS.get(native.partition("(")[0], Kind.OTHER)
+
+
+class SnowflakeBatch(WarehouseBatch):
+    """A table or a view."""
+
+    name = "snowflake"
+    describe = "DESCRIBE TABLE"
+    make_dialect = SnowflakeDialect
+    kind_of = kind_of
 
 
 _STOPPED = {604, 630, 631}
@@ -125,16 +123,14 @@ _AUTHENTICATION = {3001, 390100, 390101, 390102, 390114, 390144, 390195, 394300,
 
 def translate(error: Exception, where: str) -> Exception:
     """The client's error as ours, by its number."""
-    if not type(error).__module__.startswith(("snowflake", "requests", "urllib3")) and not isinstance(error, OSError):
+    if not is_of(error, "snowflake"):
         return error
     number, name = getattr(error, "errno", None), type(error).__name__
-    text = mask(str(getattr(error, "raw_msg", "") or getattr(error, "msg", "") or error)).partition("\n")[0]
+    text = first_line(getattr(error, "raw_msg", "") or getattr(error, "msg", "") or error)
     if number in _STOPPED:
-        return RemoteTimeoutError(f"a query was stopped: {text}", where=where, next_step="Allow more time.")
+        return stopped(text, where)
     if number in _AUTHENTICATION or name == "ForbiddenError":
-        return AuthenticationError(
-            text, where=where, next_step=f"Check the user, its rights and password ({PASSWORD})."
-        )
+        return not_allowed(text, where)
     if name in {"ProgrammingError", "IntegrityError", "DataError", "NotSupportedError"}:
         return QueryFailedError(text)
     return UnreachableError(text, where=where, next_step="Check the account's name and the network.")
@@ -147,15 +143,13 @@ _SESSION = {"TIMEZONE": "UTC", "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ", "QUERY
 def open_batch(data: str, table: str | None, limits: Limits) -> SnowflakeBatch:
     """`snowflake://user@account/database/schema?warehouse=W&role=R` with `table` (up to `database.schema.table`)."""
     url = parse_url(data, read_secret(PASSWORD))
-    parts = parse_table(table, parts=3, example="ORDERS, or SCHEMA.ORDERS")
-    beside = [part for part in url.path.split("/") if part]
-    parts = (*beside[: max(0, 3 - len(parts))], *parts)
-    if len(parts) != 3:
-        raise ConfigError(
-            "database, schema or table is missing",
-            where=url.shown,
-            next_step="Write snowflake://USER@ACCOUNT/DATABASE/SCHEMA and --table.",
-        )
+    parts = full_name(
+        url,
+        table,
+        example="ORDERS, or SCHEMA.ORDERS",
+        lacking="database, schema or table",
+        form="snowflake://USER@ACCOUNT/DATABASE/SCHEMA",
+    )
     return SnowflakeBatch(connect(url, limits), parts, where=f"{url.shown}, table {table}")
 
 
@@ -165,13 +159,7 @@ def connect(url: DatabaseUrl, limits: Limits) -> DbApiConnection:
         from snowflake.connector import connect as snowflake_connect
     except ImportError as error:
         raise client("snowflake-connector-python", "snowflake") from error
-    unknown = sorted(set(url.options) - set(_OPTIONS))
-    if unknown:
-        raise ConfigError(
-            f"no such option of the connection: {', '.join(unknown)}",
-            where=url.shown,
-            next_step=f"Known are {', '.join(_OPTIONS)}.",
-        )
+    check_options(url, _OPTIONS, ", ".join(_OPTIONS))
     settings: dict[str, Any] = {
         "account": url.host,
         "user": url.user,
@@ -183,11 +171,10 @@ def connect(url: DatabaseUrl, limits: Limits) -> DbApiConnection:
     }
     if url.password:
         settings["password"] = url.password.reveal()
-    try:
+
+    def start() -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on defaults that a later version will have
-            raw = snowflake_connect(**settings)
-    except Exception as error:
-        found = translate(error, url.shown)
-        raise (found if isinstance(found, HeadgateError) else ConfigError(str(found), where=url.shown)) from error
-    return DbApiConnection(raw, lambda error: translate(error, url.shown))
+            return snowflake_connect(**settings)
+
+    return begin(start, translate, url.shown)

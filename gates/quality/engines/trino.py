@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sqlglot import exp
 
 from gates.quality.engines.base import QueryFailedError
-from gates.quality.engines.database import DatabaseBatch, DbApiConnection, TypedDialect, client, function, table_source
+from gates.quality.engines.database import DbApiConnection, client, function
 from gates.quality.engines.moments import moment
 from gates.quality.engines.open import Limits
-from gates.quality.engines.url import PASSWORD, DatabaseUrl, parse_table, parse_url
-from gates.quality.metrics import Aggregate, Column, Kind
-from gates.quality.sql import Lowering, not_null, within
+from gates.quality.engines.url import PASSWORD, DatabaseUrl, parse_url
+from gates.quality.engines.warehouse import (
+    WarehouseBatch,
+    WarehouseDialect,
+    begin,
+    check_options,
+    first_line,
+    full_name,
+    is_of,
+    not_allowed,
+    stopped,
+)
+from gates.quality.metrics import Kind
+from gates.quality.sql import Lowering, not_null
 from headgate.errors import (
-    AuthenticationError,
     ConfigError,
-    HeadgateError,
-    RemoteTimeoutError,
     ServerFaultError,
     UnreachableError,
 )
-from headgate.secrets import mask, read_secret
+from headgate.secrets import read_secret
 
 _KINDS = {
     **dict.fromkeys(("tinyint", "smallint", "integer", "bigint"), Kind.INTEGER),
@@ -55,7 +63,7 @@ def _json(text: exp.Expression) -> exp.Expression:
     return exp.Case().when(not_null(text), not_null(parsed))
 
 
-class TrinoDialect(TypedDialect):
+class TrinoDialect(WarehouseDialect):
     """Trino's own functions. NaN is not equal to itself."""
 
     name = "trino"
@@ -84,28 +92,6 @@ class TrinoDialect(TypedDialect):
     def wide(self, value: exp.Expression) -> exp.Expression:
         return exp.cast(value, "decimal(38, 0)")
 
-    def aggregate(self, metric: Aggregate) -> exp.Expression:
-        """Means of decimals as floats: they would be rounded to the decimals of the column."""
-        if metric.function in {"mean", "stddev", "variance"}:
-            argument = exp.cast(within(metric.argument, metric.where), "double")
-            metric = Aggregate(function=metric.function, argument=argument)
-        return super().aggregate(metric)
-
-
-class TrinoBatch(DatabaseBatch):
-    """A table or a view of a catalogue."""
-
-    name = "trino"
-
-    def __init__(self, connection: DbApiConnection, parts: Sequence[str], *, where: str) -> None:
-        super().__init__(connection, TrinoDialect(), table_source(parts, most_parts=3), where=where)
-
-    def read_columns(self) -> Iterable[Column]:
-        table = self.source.table.copy()
-        table.set("alias", None)
-        for name, native, *_ in self.connection.execute(f"DESCRIBE {table.sql('trino')}").rows:
-            yield Column(name=str(name), kind=kind_of(str(native)), native=str(native))
-
 
 def kind_of(native: str) -> Kind:
     """The kind of a type by Trino's name of it."""
@@ -115,21 +101,28 @@ def kind_of(native: str) -> Kind:
     return _KINDS.get(head, Kind.OTHER)
 
 
+class TrinoBatch(WarehouseBatch):
+    """A table or a view of a catalogue."""
+
+    name = "trino"
+    describe = "DESCRIBE"
+    make_dialect = TrinoDialect
+    kind_of = kind_of
+
+
 _STOPPED = {"EXCEEDED_TIME_LIMIT", "EXCEEDED_CPU_LIMIT", "ABANDONED_QUERY", "USER_CANCELED", "ADMINISTRATIVELY_KILLED"}
 
 
 def translate(error: Exception, where: str) -> Exception:
     """The client's error as ours, by Trino's own name of it."""
-    if not type(error).__module__.startswith(("trino", "requests", "urllib3")) and not isinstance(error, OSError):
+    if not is_of(error, "trino"):
         return error
     name, kind = str(getattr(error, "error_name", "") or ""), str(getattr(error, "error_type", "") or "")
-    text = mask(str(getattr(error, "message", "") or error)).partition("\n")[0]
+    text = first_line(getattr(error, "message", "") or error)
     if name in _STOPPED or "Timeout" in type(error).__name__:
-        return RemoteTimeoutError(f"a query was stopped: {text}", where=where, next_step="Allow more time.")
+        return stopped(text, where)
     if name == "PERMISSION_DENIED" or re.search(r"error 40[13]\b", text):
-        return AuthenticationError(
-            text, where=where, next_step=f"Check the user, its rights and password ({PASSWORD})."
-        )
+        return not_allowed(text, where)
     if kind == "INTERNAL_ERROR" or re.search(r"error 5\d\d\b", text):
         return ServerFaultError(text, where=where, next_step="Repeat later.")
     if kind:
@@ -140,15 +133,13 @@ def translate(error: Exception, where: str) -> Exception:
 def open_batch(data: str, table: str | None, limits: Limits) -> TrinoBatch:
     """`trino://user@host:port/catalog/schema?http_scheme=https` with `table` (up to `catalog.schema.table`)."""
     url = parse_url(data, read_secret(PASSWORD))
-    parts = parse_table(table, parts=3, example="orders, or schema.orders")
-    beside = [part for part in url.path.split("/") if part]
-    parts = (*beside[: max(0, 3 - len(parts))], *parts)
-    if len(parts) != 3:
-        raise ConfigError(
-            "catalogue, schema or table is missing",
-            where=url.shown,
-            next_step="Write trino://HOST:PORT/CATALOG/SCHEMA and --table.",
-        )
+    parts = full_name(
+        url,
+        table,
+        example="orders, or schema.orders",
+        lacking="catalogue, schema or table",
+        form="trino://HOST:PORT/CATALOG/SCHEMA",
+    )
     return TrinoBatch(connect(url, limits), parts, where=f"{url.shown}, table {table}")
 
 
@@ -159,16 +150,11 @@ def connect(url: DatabaseUrl, limits: Limits) -> DbApiConnection:
         from trino.dbapi import connect as trino_connect
     except ImportError as error:
         raise client("trino", "trino") from error
-    unknown = sorted(set(url.options) - {"http_scheme", "verify", "role"})
+    described = "http_scheme (http or https), verify (a CA file) and role"
+    check_options(url, {"http_scheme", "verify", "role"}, described)
     scheme = url.options.get("http_scheme", "https" if url.password or url.port == 443 else "http")
-    if unknown or scheme not in {"http", "https"} or (url.password and scheme == "http"):
-        raise ConfigError(
-            f"no such option of the connection: {', '.join(unknown)}"
-            if unknown
-            else "a password needs http_scheme=https",
-            where=url.shown,
-            next_step="Known are http_scheme (http or https), verify (a CA file) and role.",
-        )
+    if scheme not in {"http", "https"} or (url.password and scheme == "http"):
+        raise ConfigError("a password needs http_scheme=https", where=url.shown, next_step=f"Known are {described}.")
     settings: dict[str, Any] = {
         "host": url.host,
         "port": url.port or (443 if scheme == "https" else 8080),
@@ -186,9 +172,4 @@ def connect(url: DatabaseUrl, limits: Limits) -> DbApiConnection:
         settings["verify"] = url.options["verify"]
     if "role" in url.options:
         settings["roles"] = url.options["role"]
-    try:
-        raw = trino_connect(**settings)
-    except Exception as error:
-        found = translate(error, url.shown)
-        raise (found if isinstance(found, HeadgateError) else ConfigError(str(found), where=url.shown)) from error
-    return DbApiConnection(raw, lambda error: translate(error, url.shown))
+    return begin(lambda: trino_connect(**settings), translate, url.shown)
