@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gates.quality.engines import duck_queries, duck_rows
+from gates.quality.engines import duck_rows, duck_users
 from gates.quality.engines.base import QueryFailedError, SqlBatch
 from gates.quality.engines.duck_connection import DuckConnection
 from gates.quality.engines.duck_data import ROWS, Data, describe, table_of
@@ -53,7 +53,7 @@ class DuckBatch(SqlBatch):
         sayable = [metric for metric in metrics if self._sayable(metric)]
         others = [metric for metric in sayable if not isinstance(metric, Query)]
         asked = [metric for metric in sayable if isinstance(metric, Query)]
-        counted = [duck_queries.counted(metric, self._text_of(metric), self._counted) for metric in asked]
+        counted = [duck_users.counted(metric, self._text_of(metric), self._counted) for metric in asked]
         return (*plan(others, self.source, self.dialect), *counted)
 
     def show(self, metrics: Sequence[Rows]) -> None:
@@ -95,7 +95,7 @@ class DuckBatch(SqlBatch):
     def unsettled(self, metric: Metric) -> None:
         """A cheap proof failed. Keys are counted where the rows that failed are looked for."""
         if isinstance(metric, Query):
-            self.run(duck_queries.first(metric, self._text_of(metric), self._counted.get(metric)))
+            self.run(duck_users.first(metric, self._text_of(metric), self._counted.get(metric)))
         elif isinstance(metric, Duplicated | Orphans):
             self._leave_open(metric)
         else:
