@@ -133,7 +133,8 @@ def _ended(found: JudgeVerdict, recording: Recording) -> JudgeVerdict:
     metrics = tuple(
         replace(one, outcome=outcome, decided_at_s=None, message=why, cause=why, next=step) for one in found.metrics
     )
-    return JudgeVerdict(outcome=outcome, decided_at_s=None, message=why, cause=why, metrics=metrics)
+    message = f"{metrics[0].name}: {why}" if metrics else why
+    return JudgeVerdict(outcome=outcome, decided_at_s=None, message=message, cause=why, metrics=metrics)
 
 
 def _closed(found: JudgeVerdict, recording: Recording) -> JudgeVerdict:
