@@ -88,6 +88,9 @@ class Described:
     def fetchall(self) -> Sequence[Sequence[Any]]:
         return [("ID", "NUMBER(38,0)", "COLUMN"), ('say "hi"', "VARCHAR(16777216)", "COLUMN")]
 
+    def fetchmany(self, size: int, /) -> Sequence[Sequence[Any]]:
+        return self.fetchall()[:size]
+
     def close(self) -> None:
         """Nothing to close."""
 
