@@ -85,15 +85,17 @@ def test_taken_over_after_expiry(store: LocalStore, clock: SteppedClock) -> None
 
 def test_a_lost_race_names_the_winner(store: LocalStore, clock: SteppedClock) -> None:
     class Late(MortalStore):
-        """Sees no lock, because the other takes it just after."""
+        """Sees a lock that has expired, because the other takes it over just after."""
 
         def read(self, path: str) -> tuple[bytes, int] | None:
-            if self.calls == 0:
+            if self.calls == 1:  # after the attempt to create it
                 found = super().read(path)
                 lease(store, clock, "quick").acquire()
                 return found
             return super().read(path)
 
+    lease(store, clock, "forgotten").acquire()
+    clock.advance(10_000)
     with pytest.raises(LockHeldError, match="locked by quick"):
         lease(Late(store), clock, "late").acquire()
 
