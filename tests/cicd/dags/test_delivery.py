@@ -13,6 +13,7 @@ import pytest
 from cicd.dags.delivery import Outcome, deliver
 from cicd.dags.inspect import inspect
 from cicd.dags.local import LocalStore
+from cicd.dags.model import Manifest
 from cicd.dags.planning import Rules
 from cicd.dags.proposal import propose
 from cicd.dags.sources import from_release
@@ -167,6 +168,42 @@ class TestPush:
         assert [drift.path for drift in inspect(bundle(store), clock.now()).drift if drift.kind == "changed"] == [
             "dag.py"
         ]
+
+
+class TestInForce:
+    """Whoever records releases is told of each, also where the process died before it could be."""
+
+    def test_once_for_each_release_and_not_for_nothing(self, store: LocalStore, clock: SteppedClock) -> None:
+        told: list[str] = []
+
+        def push_telling(files: Mapping[str, bytes]) -> str:
+            done = deliver(
+                bundle(store),
+                loader(files),
+                clock=clock,
+                progress=quiet,
+                begin=lambda: told.append("begin"),
+                in_force=lambda manifest: told.append(manifest.release),
+            )
+            return done.manifest.release
+
+        first, again, second = push_telling(ONE), push_telling(ONE), push_telling(TWO)
+        assert first == again
+        assert told == ["begin", first, "begin", second]
+
+    def test_again_after_a_death_in_it(self, store: LocalStore, clock: SteppedClock) -> None:
+        def die(manifest: Manifest) -> None:
+            raise Killed
+
+        with pytest.raises(Killed):
+            deliver(bundle(store), loader(ONE), clock=clock, progress=quiet, in_force=die)
+        clock.advance(121)
+        told: list[str] = []
+        done = deliver(
+            bundle(store), loader(ONE), clock=clock, progress=quiet, in_force=lambda m: told.append(m.release)
+        )
+        assert told == [done.manifest.release] == [f"r1-{commit_of(ONE)[:8]}"]
+        assert_whole(store, ONE)
 
 
 class TestRollback:
