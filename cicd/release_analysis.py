@@ -222,7 +222,7 @@ def _check_distinct(name: str, query: str) -> None:
         raise ConfigError(
             "the query is the same for the canary and its baseline",
             where=f"analysis.{name}.query",
-            next_step="Put {{hash}} or {{role}} into it, as in avg(queue_depth{rollouts_pod_template_hash=\"{{hash}}\"}).",
+            next_step='Put {{hash}} or {{role}} into it, as in avg(queue_depth{rollouts_pod_template_hash="{{hash}}"}).',
         )
 
 
