@@ -336,7 +336,7 @@ def test_texts_on_both_sides(tmp_path: Path, base: list[str], head: list[str], c
     paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
     for path, values in zip(paths, (base, head), strict=True):
         path.write_text("id,v\n" + "".join(f"{n},{value}\n" for n, value in enumerate(values)))
-    found = compared(*paths, "id")
+    found = compared(paths[0], paths[1], "id")
     assert found.schema.empty
     assert sum(change.changed for change in found.changes) == changed
 
