@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from re import _constants as code  # type: ignore[attr-defined]
-from re import _parser  # type: ignore[attr-defined]
+from importlib import import_module
 from typing import Any
 
 from sqlglot import exp
 
 from gates.quality.expectations.context import Context, give_up, refuse
 from gates.quality.sql import like, literal, matches
+
+# Python's own parser of patterns; `re` says nothing of its types.
+code: Any = import_module("re._constants")
+_parser: Any = import_module("re._parser")
 
 MAX_REPEAT = 1000
 """RE2 counts no further."""
