@@ -225,7 +225,7 @@ def test_report_filters_and_zones(run: Run) -> None:
     [
         (("--from", "soon"), "--from"),
         (("--to", "2026-13-01"), "--to"),
-        (("--to", "2026-11-09T00:00:00"), "no UTC offset"),
+        (("--to", "2026-11-09T00:00:00"), "no time with an offset"),
         (("--from", "2026-11-09", "--to", "2026-11-02"), "the period is empty"),
         (("--time-zone", "Mars/Base"), "not a time zone"),
         (("--time-zone", "../etc"), "not a time zone"),

@@ -27,6 +27,7 @@ analysis:
     max_ratio_increase: 0.2
     margin_absolute: 0.02
     interval_s: 1
+    inconclusive_limit: 30  # Prometheus takes up new targets every five seconds
 """
 
 
