@@ -39,6 +39,13 @@ _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('headgate event log 
 _AUTHENTICATION = ("28", "42501")
 _SHUTDOWN = ("57P", "08")
 
+# What is acknowledged is on disk, also on a server or for a role that has synchronous_commit off.
+_DURABLE = text(
+    "SELECT set_config('lock_timeout', :ms, true), CASE WHEN current_setting('synchronous_commit') = 'off'"
+    " THEN set_config('synchronous_commit', 'on', true) END"
+)
+_DERIVED = text("SELECT set_config('lock_timeout', :ms, true), set_config('synchronous_commit', 'off', true)")
+
 
 class PostgresDatabase:
     """The log's database; no connection is kept between calls."""
@@ -58,9 +65,7 @@ class PostgresDatabase:
     @contextlib.contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[Connection]:
         with mapped(self.where), self.engine.begin() as connection:
-            if not durable:
-                connection.execute(text("SET LOCAL synchronous_commit = off"))
-            connection.execute(text("SELECT set_config('lock_timeout', :ms, true)"), {"ms": str(self._timeout_ms)})
+            connection.execute(_DURABLE if durable else _DERIVED, {"ms": str(self._timeout_ms)})
             connection.execute(_LOCK)
             yield connection
 
