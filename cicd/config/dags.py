@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
+from cicd.config import dags_terms
 from cicd.config.airflow import AirflowConfig
 from cicd.config.section import Name, Section
 
@@ -13,15 +14,15 @@ from cicd.config.section import Name, Section
 class DagTargetConfig(Section):
     """A bucket (and prefix) that Composer reads."""
 
-    bucket: Annotated[str, StringConstraints(pattern=r"^(gs|s3|file)://.+")]
+    bucket: Annotated[str, StringConstraints(pattern=dags_terms.BUCKET)]
     """`gs://bucket/prefix`, `s3://bucket/prefix` or `file:///folder`."""
-    keep_releases: int = Field(default=10, ge=1, le=1000)
+    keep_releases: int = Field(default=dags_terms.KEEP_RELEASES, ge=1, le=1000)
     """How many past releases can be rolled back to."""
-    max_delete_ratio: float = Field(default=0.5, ge=0, le=1)
+    max_delete_ratio: float = Field(default=dags_terms.MAX_DELETE_RATIO, ge=0, le=1)
     """A plan that would delete more than this share of the owned files is refused unless --allow-mass-delete."""
-    timeout_s: float = Field(default=30.0, gt=0)
+    timeout_s: float = Field(default=dags_terms.TIMEOUT_S, gt=0)
     """Bound of one request."""
-    settle_s: float = Field(default=0.0, ge=0, le=3600)
+    settle_s: float = Field(default=dags_terms.SETTLE_S, ge=0, le=3600)
     """Pause after new helpers arrived and before helpers are deleted, for readers that copy the folder in turns."""
     refuse_older: bool = False
     """Refuse to push a commit that is an ancestor of the one in force; `dags rollback` is not concerned."""
@@ -45,13 +46,13 @@ class DagTargetConfig(Section):
 class DagsConfig(Section):
     """Delivery of DAGs from Git to buckets."""
 
-    source: str = "dags"
+    source: str = dags_terms.SOURCE
     """Folder in the repository whose tree at a commit is delivered."""
-    project: Name = "dags"
+    project: Name = dags_terms.PROJECT
     """Name of the bundle; events call the service `dags/<project>`."""
-    include: tuple[str, ...] = ("**/*",)
+    include: tuple[str, ...] = dags_terms.INCLUDE
     """Globs, relative to `source`, of what is delivered."""
-    exclude: tuple[str, ...] = ("**/__pycache__/**", "**/*.pyc")
+    exclude: tuple[str, ...] = dags_terms.EXCLUDE
     """Globs of what is left out; wins over `include`."""
     zip: bool = False
     """Deliver the tree as one file `<project>.zip`: releases change in one step, DAG files must lie at the root."""

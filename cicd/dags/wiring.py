@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from cicd.config.airflow import AirflowConfig
-from cicd.config.dags import DagsConfig
+from cicd.config import dags_terms
 from cicd.dags.alive import describe_process
 from cicd.dags.gittree import Selection
 from cicd.dags.lock import LockTerms
@@ -19,6 +20,10 @@ from cicd.dags.proposal import Bundle
 from cicd.dags.target import Identity, open_target
 from headgate.clock import Clock
 from headgate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cicd.config.airflow import AirflowConfig
+    from cicd.config.dags import DagsConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,20 +117,40 @@ def destination_from_flags(
     url: str, *, project: str | None, source: str | None, environment: str | None
 ) -> Destination:
     """A destination without configuration, with the defaults of the configuration's model. Raises `ConfigError`."""
-    from pydantic import ValidationError
+    for option, value, form in (
+        ("--target", url, dags_terms.BUCKET),
+        ("--project", project, dags_terms.NAME),
+        ("--env", environment, dags_terms.NAME),
+    ):
+        if value is not None and not _has_form(value, form):
+            raise ConfigError(
+                f"{value!r} is not in the form {form}",
+                where=option,
+                next_step="Write --target gs://BUCKET/dags, s3://BUCKET/dags or file:///absolute/folder, --project and"
+                f" --env in lower case with at most {dags_terms.NAME_LENGTH} characters.",
+            )
+    return Destination(
+        environment=environment,
+        configured=False,
+        url=url,
+        project=dags_terms.PROJECT if project is None else project,
+        source=dags_terms.SOURCE if source is None else source,
+        include=dags_terms.INCLUDE,
+        exclude=dags_terms.EXCLUDE,
+        keep_releases=dags_terms.KEEP_RELEASES,
+        max_delete_ratio=dags_terms.MAX_DELETE_RATIO,
+        timeout_s=dags_terms.TIMEOUT_S,
+        settle_s=dags_terms.SETTLE_S,
+        refuse_older=False,
+        zip=False,
+        identity=Identity(),
+        airflow=None,
+    )
 
-    given = {key: value for key, value in {"project": project, "source": source}.items() if value is not None}
-    name = environment or "target"
-    try:
-        config = DagsConfig.model_validate({"targets": {name: {"bucket": url}}, **given})
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise ConfigError(
-            f"{problem['msg']}: {problem['input']!r}",
-            where=f"--{'target' if 'targets' in problem['loc'] else problem['loc'][0]}",
-            next_step="Write --target gs://BUCKET/dags, s3://BUCKET/dags or file:///absolute/folder, --project in lower case.",
-        ) from error
-    return replace(_configured(config, name), environment=environment, configured=False)
+
+def _has_form(value: str, form: str) -> bool:
+    fits = re.search(form, value) is not None and "\n" not in value
+    return fits and (form != dags_terms.NAME or len(value) <= dags_terms.NAME_LENGTH)
 
 
 def open_bundle(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,12 +45,29 @@ def test_flags_alone() -> None:
     assert destination_from_flags("gs://b/dags", project="x", source=None, environment="prod").environment == "prod"
 
 
+def test_flags_have_the_defaults_of_the_file() -> None:
+    (configured,) = choose_destinations(
+        DagsConfig.model_validate({"targets": {"prod": {"bucket": "gs://b/dags"}}}), [], every=True
+    )
+    found = destination_from_flags("gs://b/dags", project=None, source=None, environment="prod")
+    assert replace(found, configured=True) == configured
+
+
 @pytest.mark.parametrize(
-    ("url", "project", "where"), [("s4://x", None, "--target"), ("gs://x/d", "No Caps", "--project")]
+    ("url", "project", "environment", "where"),
+    [
+        ("s4://x", None, None, "--target"),
+        ("gs://x/d\n", None, None, "--target"),
+        ("gs://x/d", "No Caps", None, "--project"),
+        ("gs://x/d", "", None, "--project"),
+        ("gs://x/d", "a" * 64, None, "--project"),
+        ("gs://x/d", "a\n", None, "--project"),
+        ("gs://x/d", None, "Prod", "--env"),
+    ],
 )
-def test_flags_that_are_wrong(url: str, project: str | None, where: str) -> None:
+def test_flags_that_are_wrong(url: str, project: str | None, environment: str | None, where: str) -> None:
     with pytest.raises(ConfigError, match=where):
-        destination_from_flags(url, project=project, source=None, environment=None)
+        destination_from_flags(url, project=project, source=None, environment=environment)
 
 
 @pytest.mark.parametrize(
