@@ -119,7 +119,7 @@ def _paths(check: QualityGateConfig, root: Path) -> tuple[str, ...]:
     """What the data of a check is made from; () where that is not known for sure, so that the check is run."""
     import glob
 
-    from cicd.config.load import FILE_NAME
+    from cicd.config.places import FILE_NAME
     from gates.quality.dbt import made_from, parse_manifest
 
     made: tuple[str, ...] = ()

@@ -13,8 +13,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from observability.collector.facts import host, tiered
-from observability.events import DeliveryEvent
-from observability.history import DELIVERY
+from observability.events import DELIVERY, DeliveryEvent
 from observability.identity import natural_key
 from observability.rows import NATURAL_KEY
 

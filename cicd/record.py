@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from cicd.cli.context import App, say
-from observability.events import DeliveryEvent, masked
-from observability.history import DEPLOYED
+from observability.commits import COMMITS
+from observability.events import DEPLOYED, DeliveryEvent, masked
 
 if TYPE_CHECKING:
     from observability.store import EventStore
@@ -25,10 +25,10 @@ def record(app: App, events: Iterable[DeliveryEvent]) -> None:
     batch = tuple(masked(event) for event in events)
     if not batch:
         return
-    store = _append(app, batch)
-    if store is not None:
-        _note_ranges(app, batch, store)
-    trace(app, batch, store)
+    stored = _append(app, batch)
+    if stored:
+        _note_ranges(app, batch)
+    trace(app, batch, _reopened(app) if stored else None)
 
 
 def _keyed(batch: tuple[DeliveryEvent, ...]) -> tuple[DeliveryEvent, ...]:
@@ -39,26 +39,46 @@ def _keyed(batch: tuple[DeliveryEvent, ...]) -> tuple[DeliveryEvent, ...]:
     return with_job_keys(batch, os.environ)
 
 
-def _append(app: App, batch: tuple[DeliveryEvent, ...]) -> EventStore | None:
-    try:
-        from observability.store import open_store
+def _append(app: App, batch: tuple[DeliveryEvent, ...]) -> bool:
+    from observability.sqlite_append import append_plainly
 
-        store = open_store(app.config.observability.store, root=app.root, clock=app.clock)
+    try:
         keyed = _keyed(batch)
-        store.append(keyed)
-        if keyed != batch:  # the key is of the job's first deployment; a second one of the same job is a fact as well
-            store.append(batch)
+        # The key is of the job's first deployment; a second one of the same job is a fact as well.
+        for part in (keyed,) if keyed == batch else (keyed, batch):
+            if not append_plainly(app.store_url, part, root=app.root, clock=app.clock):
+                _opened(app).append(part)
     except Exception as error:  # noqa: BLE001 - see the docstring of `record`
         say(f"warning: {len(batch)} delivery event(s) were not recorded: {error}")
-        return None
-    return store
+        return False
+    return True
 
 
-def _note_ranges(app: App, batch: tuple[DeliveryEvent, ...], store: EventStore) -> None:
+def _opened(app: App) -> EventStore:
+    from observability.store import open_store
+
+    return open_store(app.store_url, root=app.root, clock=app.clock)
+
+
+def _reopened(app: App) -> EventStore | None:
+    """The store to read from, where traces need it."""
+    with contextlib.suppress(Exception):  # see the docstring of `record`
+        return None if app.traces == "none" else _opened(app)
+    return None
+
+
+def _is_open(event: DeliveryEvent) -> bool:
+    """Whether an event is a deployment whose commits have to be found out: it neither lists them nor is the first."""
+    known = bool(event.data.get(COMMITS)) or event.data.get("previous_commit", "unsaid") is None
+    return event.kind in DEPLOYED and event.service is not None and not known
+
+
+def _note_ranges(app: App, batch: tuple[DeliveryEvent, ...]) -> None:
     """Keep which commits a deployment brought, where the checkout at hand knows; `dora ranges` finds the others."""
     with contextlib.suppress(Exception):  # see the docstring of `record`
-        services = {event.service for event in batch if event.kind in DEPLOYED and event.service}
+        services = {event.service for event in batch if event.service and _is_open(event)}
         if services:
+            store = _opened(app)
             from cicd.ranges.fill import fill_gaps
             from cicd.ranges.repository import open_checkout
             from observability.ranges import find_gaps
@@ -74,9 +94,9 @@ def trace(app: App, batch: tuple[DeliveryEvent, ...], store: EventStore | None) 
     Trouble is a warning on stderr.
     """
     try:
-        settings = app.config.observability
-        if settings.traces == "none":
+        if app.traces == "none":
             return
+        settings = app.config.observability
         from observability.spans import parse_traceparent, plan_spans
         from observability.traces import export_spans
 
@@ -86,7 +106,7 @@ def trace(app: App, batch: tuple[DeliveryEvent, ...], store: EventStore | None) 
             known=_related(store, batch) if store is not None else (),
             parent=parse_traceparent(os.environ.get("TRACEPARENT")),
         )
-        export_spans(spans, exporter=settings.traces, endpoint=settings.otlp_endpoint)
+        export_spans(spans, exporter=app.traces, endpoint=settings.otlp_endpoint)
     except Exception as error:  # noqa: BLE001 - see the docstring of `record`
         say(f"warning: spans were not exported: {error}")
 

@@ -15,7 +15,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from observability.schema import from_microseconds, to_microseconds
+from observability.columns import from_microseconds, to_microseconds
 
 Convert = Callable[[Any], Any]
 Pair = tuple[Convert, Convert]

@@ -12,11 +12,11 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from observability import links
+from observability.columns import to_microseconds
 from observability.environments import is_production
-from observability.events import DeliveryEvent, Kind
+from observability.events import DELIVERY, DeliveryEvent, Kind
 from observability.failures import Judged, Recovery
-from observability.history import DELIVERY, Target
-from observability.schema import to_microseconds
+from observability.history import Target
 
 WEEK_US = 7 * 86_400_000_000
 _INCIDENTS = (Kind.INCIDENT_DETECTED, Kind.INCIDENT_REPORTED)

@@ -39,6 +39,10 @@ class Kind(StrEnum):
     """Not of CDEvents: which commits lie between two that were deployed (`observability.ranges`)."""
 
 
+DEPLOYED = frozenset({Kind.SERVICE_DEPLOYED, Kind.SERVICE_UPGRADED})
+DELIVERY = DEPLOYED | {Kind.SERVICE_ROLLEDBACK}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryEvent:
     """One thing that happened.

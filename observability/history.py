@@ -29,10 +29,7 @@ from typing import Any, TypeVar
 
 from headgate.clock import parse_timestamp
 from observability.commits import CHANGES, COMMITS, Commit, decode_commits, decode_names
-from observability.events import DeliveryEvent, Kind
-
-DEPLOYED = frozenset({Kind.SERVICE_DEPLOYED, Kind.SERVICE_UPGRADED})
-DELIVERY = DEPLOYED | {Kind.SERVICE_ROLLEDBACK}
+from observability.events import DELIVERY, DEPLOYED, DeliveryEvent, Kind
 
 Target = tuple[str, str]
 """Service and environment."""

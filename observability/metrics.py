@@ -18,8 +18,7 @@ from prometheus_client.registry import Collector
 
 from headgate.clock import Clock
 from observability.dora import DoraReport, Period, Span
-from observability.events import DeliveryEvent, Kind
-from observability.history import DELIVERY
+from observability.events import DELIVERY, DeliveryEvent, Kind
 from observability.reporting import report_of
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from sqlalchemy import (
 
 from headgate.clock import Clock
 from headgate.errors import ConfigError
-from observability.schema import PROJECTION, SEQUENCE, TEXT, metadata, to_microseconds, version_table
+from observability.columns import to_microseconds
+from observability.schema import PROJECTION, SEQUENCE, TEXT, metadata, version_table
 
 
 def _version_1(connection: Connection) -> None:

@@ -22,9 +22,10 @@ from headgate.errors import (
     UnreachableError,
 )
 from headgate.secrets import mask, read_secret, register
+from observability.columns import COLUMNS
 from observability.migrations import is_current, migrate
 from observability.rows import Row
-from observability.schema import COLUMNS, version_table
+from observability.schema import version_table
 
 PASSWORD = "HEADGATE_DATABASE_PASSWORD"  # noqa: S105 - the name of the variable
 _EXAMPLE = "Write it as postgresql://USER@HOST:5432/DATABASE, with %-escapes for special characters."

@@ -33,12 +33,13 @@ from observability import (
     projection_scan,
     ranges,
 )  # fmt: skip
+from observability.columns import to_microseconds
 from observability.dora import DoraReport, Period, ServiceReport
 from observability.failures import Incident, Judged
 from observability.lead_time import Change
 from observability.projection_judge import FIRST, LOOSE, NOBODY, judge_some, pair, targets
 from observability.projection_scan import scan
-from observability.schema import PROJECTION, events, facts, services, state, to_microseconds
+from observability.schema import PROJECTION, events, facts, services, state
 
 if TYPE_CHECKING:
     from observability.store import Database

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from observability import dora, links
 from observability.codec import Pair, codec
+from observability.columns import to_microseconds
 from observability.cuts import WEEK_US, find_cuts, judged_alike, name_intervals, reached
 from observability.events import DeliveryEvent
 from observability.failures import Incident, Judged, incidents, judge_target
@@ -24,7 +25,7 @@ from observability.history import Target, canonical, deployments
 from observability.lead_time import Change, CommitIndex, changes
 from observability.projection_scan import HIDDEN, parts, useful
 from observability.rows import to_event
-from observability.schema import events, facts, loose, services, to_microseconds
+from observability.schema import events, facts, loose, services
 
 NOBODY = ""
 """The environment under which incidents are kept that no deployment could be blamed for."""

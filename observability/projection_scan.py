@@ -15,10 +15,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
 
 from observability import cuts, links
+from observability.columns import to_microseconds
 from observability.commits import CHANGES, decode_names
 from observability.events import DeliveryEvent, Kind
 from observability.rows import to_event
-from observability.schema import events, keys, loose, services, state, to_microseconds
+from observability.schema import events, keys, loose, services, state
 
 HIDDEN = "\x01"
 """What names in the projection begin with that are no names of services."""

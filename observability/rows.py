@@ -13,8 +13,8 @@ from typing import Any
 
 from headgate.errors import ConfigError
 from headgate.secrets import mask
+from observability.columns import from_microseconds, to_microseconds
 from observability.events import DeliveryEvent, Kind, masked
-from observability.schema import from_microseconds, to_microseconds
 
 NATURAL_KEY = "natural_key"
 """Entry of `data` with the natural key of an event; see `observability.store`."""

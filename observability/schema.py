@@ -6,8 +6,6 @@ driver can drop an offset from them. Texts sort by code point on every database,
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 metadata = MetaData()
@@ -95,21 +93,3 @@ facts = Table(
 )
 state = Table("dora_state", metadata, Column("name", TEXT, primary_key=True), Column("value", TEXT, nullable=False))
 PROJECTION = (keys, services, loose, facts, state)
-
-COLUMNS = tuple(column.name for column in events.columns if column.name != "seq")
-"""What a row is made of when it is written, in this order."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def to_microseconds(moment: datetime) -> int:
-    """Microseconds since the epoch. Raises `ValueError` for a naive datetime: its zone would be a guess."""
-    if moment.tzinfo is None:
-        raise ValueError(f"the time {moment.isoformat()} has no UTC offset")
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def from_microseconds(value: int) -> datetime:
-    """The aware UTC datetime of `to_microseconds`, exactly."""
-    return _EPOCH + timedelta(microseconds=value)

@@ -18,15 +18,13 @@ from headgate.clock import Clock
 from headgate.errors import ConfigError, HeadgateError, LockHeldError
 from observability.migrations import is_current, migrate
 from observability.rows import Row
-from observability.schema import COLUMNS
+from observability.sqlite_file import INSERT, make_folder, use_write_ahead_log
 
 _EXAMPLE = (
     "Write it as sqlite:///.headgate/events.db (relative), sqlite:////var/lib/headgate/events.db (absolute) or "
     "postgresql://USER@HOST:5432/DATABASE."
 )
-_FOLDER = ".headgate"
 _CACHE_KIB = 65_536  # indexes of a large log are touched all over; the default of 2 MB would read pages again and again
-_INSERT = f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
 
 
 class SqliteDatabase:
@@ -47,7 +45,7 @@ class SqliteDatabase:
             yield connection
 
     def insert(self, connection: Connection, rows: Sequence[Row]) -> None:
-        connection.exec_driver_sql(_INSERT, list(rows))
+        connection.exec_driver_sql(INSERT, list(rows))
 
 
 def open_sqlite(url: str, *, root: Path | None, create: bool, clock: Clock, timeout_s: float) -> SqliteDatabase:
@@ -64,7 +62,7 @@ def open_engine(url: str, *, root: Path | None, create: bool, clock: Clock, time
             where=str(path),
             next_step="Run a gate or a release first, import events (`headgate events import FILE.jsonl`), or correct the path.",
         )
-    _make_folder(path.parent)
+    make_folder(path.parent)
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         poolclass=QueuePool,
@@ -145,20 +143,6 @@ def _path(url: str, root: Path) -> Path:
     return (root / Path(parsed.database or "").expanduser()).absolute()
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        if folder.name == _FOLDER and not folder.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"the folder of the event store cannot be made: {error.strerror or error}",
-            where=str(folder),
-            next_step="Choose a folder that may be written in observability.store (or --store).",
-        ) from error
-
-
 def _prepare(dbapi: sqlite3.Connection, _record: Any) -> None:
     dbapi.isolation_level = None  # transactions are begun by `_begin`; the driver's own implicit ones are off
     cursor = dbapi.cursor()
@@ -196,16 +180,8 @@ def _begin(connection: Connection) -> None:
 
 
 def _use_write_ahead_log(engine: Engine, clock: Clock, timeout_s: float) -> None:
-    """Switch the file to WAL. SQLite does not wait for locks in this one statement, so the waiting is done here."""
-    deadline = clock.monotonic() + timeout_s
-    while True:
-        raw = engine.raw_connection()
-        try:
-            raw.cursor().execute("PRAGMA journal_mode=WAL").fetchone()
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or clock.monotonic() > deadline:
-                raise
-            clock.sleep(0.02)
-        finally:
-            raw.close()
+    raw = engine.raw_connection()
+    try:
+        use_write_ahead_log(raw.cursor().execute, clock, clock.monotonic() + timeout_s)
+    finally:
+        raw.close()

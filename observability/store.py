@@ -19,9 +19,10 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Select, func, select
 
 from headgate.clock import Clock, SystemClock
+from observability.columns import to_microseconds
 from observability.events import DeliveryEvent, Kind
 from observability.rows import Recorded, Row, from_row, to_event, to_rows
-from observability.schema import events, to_microseconds
+from observability.schema import events
 
 __all__ = ["ALL", "EventStore", "Recorded", "Selection", "SqlEventStore", "open_store"]
 

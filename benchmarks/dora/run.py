@@ -29,9 +29,9 @@ from typing import Any
 
 import year
 
+from observability.columns import COLUMNS, to_microseconds
 from observability.events import DeliveryEvent
 from observability.rows import to_rows
-from observability.schema import COLUMNS, to_microseconds
 from observability.store import SqlEventStore, open_store
 
 BATCH = 10_000

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -47,7 +47,32 @@ class App:
 
     @property
     def root(self) -> Path:
+        if self._is_unconfigured:
+            from cicd.config.places import repository_root
+
+            return repository_root(Path.cwd())
         return self.loaded[1]
+
+    @property
+    def store_url(self) -> str:
+        """The event store; a relative path counts from `root`."""
+        if self._is_unconfigured:
+            from cicd.config.places import STORE
+
+            return STORE
+        return self.config.observability.store
+
+    @property
+    def traces(self) -> Literal["none", "console", "otlp"]:
+        """Where traces go: `none`, `console` or `otlp`."""
+        return "none" if self._is_unconfigured else self.config.observability.traces
+
+    @cached_property
+    def _is_unconfigured(self) -> bool:
+        """Whether there is no `headgate.yaml`: then the models of that file, which take long to load, are not needed."""
+        from cicd.config.places import find
+
+        return self.config_path is None and find(Path.cwd()) is None
 
 
 def output_option(default: str = "table") -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -179,16 +177,11 @@ def _deliver(app: App, destination: Destination, bundle: Bundle, load: Loader) -
         event = delivery_event(manifest, target=destination.url, environment=destination.environment, commits=commits)
         record(app, [event])
 
-    outcome = deliver(bundle, load, clock=app.clock, progress=_progress(), begin=_warm_up, in_force=in_force)
+    outcome = deliver(bundle, load, clock=app.clock, progress=_progress(), in_force=in_force)
     _warn_of_age(outcome.commit, outcome.before, outcome.age)
     if outcome.untidy:
         say(f"warning: {outcome.untidy}")
     return outcome
-
-
-def _warm_up() -> None:
-    """Load the event store's library while the requests are on their way."""
-    threading.Thread(target=import_module, args=("observability.store",), daemon=True).start()
 
 
 def _part(destination: Destination, outcome: Outcome) -> dict[str, Any]:

@@ -24,7 +24,8 @@ def init(app: App, dry_run: bool, force: bool) -> int:
     Looks for tests/, dags/, gx/expectations/ with data of the same name, and the remote `origin`.
     """
     from cicd.config.detect import examine
-    from cicd.config.load import FILE_NAME, parse_config, repository_root
+    from cicd.config.load import parse_config
+    from cicd.config.places import FILE_NAME, repository_root
     from cicd.config.scaffold import render_config
 
     target = Path(app.config_path) if app.config_path else repository_root(Path.cwd()) / FILE_NAME

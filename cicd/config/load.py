@@ -7,10 +7,9 @@ from pathlib import Path
 
 from cicd.config.document import MAX_BYTES, parse_document
 from cicd.config.model import Config
+from cicd.config.places import FILE_NAME, find, repository_root
 from cicd.config.problems import validate
 from headgate.errors import ConfigError
-
-FILE_NAME = "headgate.yaml"
 
 
 def load(path: str | None = None) -> tuple[Config, Path]:
@@ -32,33 +31,6 @@ def load(path: str | None = None) -> tuple[Config, Path]:
 def parse_config(data: bytes, name: str = FILE_NAME) -> Config:
     """The configuration in `data`; `name` is how messages call the file. Pure. Raises `ConfigError`."""
     return validate(parse_document(data, name))
-
-
-def find(start: Path) -> Path | None:
-    """The nearest `headgate.yaml` in `start` or above it, within the Git repository that `start` is in.
-
-    It names commands to run, so a file above the repository (a shared parent folder) is never picked up.
-    """
-    for folder in _upwards(start):
-        candidate = folder / FILE_NAME
-        if candidate.is_file():
-            return candidate
-    return None
-
-
-def repository_root(start: Path) -> Path:
-    """The work tree's top folder; `start` itself outside of any repository."""
-    last = _upwards(start)[-1]
-    return last if (last / ".git").exists() else start.absolute()
-
-
-def _upwards(start: Path) -> tuple[Path, ...]:
-    folders: list[Path] = []
-    for folder in (start.absolute(), *start.absolute().parents):
-        folders.append(folder)
-        if (folder / ".git").exists():
-            return tuple(folders)
-    return (start.absolute(),)
 
 
 def _read(file: Path) -> bytes:

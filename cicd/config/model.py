@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from cicd.config import places
 from cicd.config.analysis import AnalysisConfig
 from cicd.config.dags import DagsConfig
 from cicd.config.section import Name, Section, Url
@@ -307,7 +308,7 @@ class DeployConfig(Section):
 class ObservabilityConfig(Section):
     """Where events, metrics and traces go."""
 
-    store: str = "sqlite:///.headgate/events.db"
+    store: str = places.STORE
     """SQLAlchemy URL of the event store; a relative SQLite path counts from the folder of headgate.yaml."""
     otlp_endpoint: Url | None = None
     """OTLP over HTTP; None sends nothing."""

@@ -11,9 +11,8 @@ from markupsafe import Markup
 from headgate.clock import format_timestamp
 from observability.dashboard.model import ChangeView, Picture, Step
 from observability.dora_report import duration_text
-from observability.events import DeliveryEvent, Kind
+from observability.events import DELIVERY, DEPLOYED, DeliveryEvent, Kind
 from observability.figure import DATA_KEY, parse_figures, svg
-from observability.history import DELIVERY, DEPLOYED
 from observability.paths import Path
 
 _TITLES: dict[Kind, str] = {

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observability.dora import DoraReport, Period, evaluate_dora
-from observability.events import DeliveryEvent, Kind
-from observability.history import DELIVERY
+from observability.events import DELIVERY, DeliveryEvent, Kind
 from tests.testing.delivery import DAY0
 
 PERIOD = Period(start=DAY0, end=DAY0 + timedelta(hours=30))

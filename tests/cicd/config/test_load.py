@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cicd.config.document import MAX_BYTES, MAX_DEPTH, MAX_VALUES
-from cicd.config.load import find, load, parse_config
+from cicd.config.load import load, parse_config
 from cicd.config.model import Config
+from cicd.config.places import find
 from cicd.config.problems import InvalidConfigError, nearest
 from headgate.errors import ConfigError
 
