@@ -24,7 +24,8 @@ from pydantic import BaseModel, ValidationError
 from cicd.dags.gcs_auth import Credentials, default_credentials
 from cicd.dags.gcs_errors import RETRIED, mapped_response, mapped_transport, unreadable
 from cicd.dags.model import StoredObject
-from cicd.dags.wire import Answer, Wire, WireError
+from cicd.dags.http1 import Answer, WireError
+from cicd.dags.wire import Wire
 from headgate.clock import Clock, SystemClock
 from headgate.errors import ConflictError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from cicd.dags.wire import Answer, TimedOutError, WireError
+from cicd.dags.http1 import Answer, TimedOutError, WireError
 from headgate.errors import (
     AuthenticationError,
     HeadgateError,

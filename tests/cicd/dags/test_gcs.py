@@ -11,7 +11,7 @@ import pytest
 from cicd.dags.gcs import GcsStore
 from cicd.dags.gcs_auth import BearerToken
 from cicd.dags.gcs_errors import mapped_response, mapped_transport
-from cicd.dags.wire import Answer, LostError, TimedOutError, WireError
+from cicd.dags.http1 import Answer, LostError, TimedOutError, WireError
 from cicd.sandbox.gcs import GcsSandbox
 from cicd.sandbox.object_faults import Fault, FaultKind
 from cicd.sandbox.server import AppServer

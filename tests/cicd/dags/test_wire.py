@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from cicd.dags.wire import LostError, TimedOutError, Wire
+from cicd.dags.http1 import LostError, TimedOutError
+from cicd.dags.wire import Wire
 from headgate.errors import ConfigError
 
 
