@@ -6,15 +6,16 @@ one, and plans from what is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cicd.dags.apply import Progress, Work, apply_changes
 from cicd.dags.archive import Archive
 from cicd.dags.ledger import Ledger
 from cicd.dags.lock import Lease
-from cicd.dags.model import Change, Manifest, Past
+from cicd.dags.model import Change, Manifest, Past, StoredObject
 from cicd.dags.next_release import next_claims, next_history, next_manifest, owned_files
 from cicd.dags.proposal import Age, Bundle, Loader, Proposal, propose
 from headgate.clock import Clock
@@ -72,15 +73,57 @@ def deliver(
     lease = Lease(bundle.target.store, bundle.ledger.layout.lock, clock, bundle.lock)
     lease.acquire()
     try:
-        if bundle.ledger.read() != proposal.books:  # another run was at work between our look and our lock
-            proposal = replace(propose(bundle, load), began=proposal.began)
-        _refuse_overtaken(bundle, proposal)
-        outcome = _carry_out(bundle, proposal, lease, _Means(clock=clock, progress=progress, in_force=in_force))
+        claimed = _claim(bundle, load, proposal)
+        return _carry_out(bundle, claimed, lease, _Means(clock=clock, progress=progress, in_force=in_force))
     except BaseException:
         _give_back(lease)
         raise
-    untidy = _give_back(lease)
-    return replace(outcome, untidy=outcome.untidy or untidy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claimed:
+    """What is to be done, and the generation of the claims on it; 0 when there is nothing to claim."""
+
+    proposal: Proposal
+    release: str
+    claims_generation: int
+
+
+def _claim(bundle: Bundle, load: Loader, proposal: Proposal) -> _Claimed:
+    """Look again, under the lock, and claim meanwhile what is to be written.
+
+    The claims are right unless another run was at work between our look and our lock; then everything is proposed anew.
+    """
+    ledger, claims_generation = bundle.ledger, 0
+    if proposal.changes:
+        with ThreadPoolExecutor(1, thread_name_prefix="dags-claim") as beside:
+            claiming = beside.submit(_write_claims, ledger, proposal)
+            unchanged = ledger.manifest_generation() == proposal.books.manifest_generation
+            with suppress(ConflictError):  # there are claims of another run
+                claims_generation = claiming.result()
+        unchanged = unchanged and claims_generation > 0
+    else:
+        unchanged = ledger.read() == proposal.books
+    if not unchanged:
+        try:
+            proposal = replace(propose(bundle, load), began=proposal.began)
+            _refuse_overtaken(bundle, proposal)
+        except HeadgateError:
+            # What an unfinished run claimed is in ours and has to stay.
+            if claims_generation and proposal.books.claims is None:
+                ledger.drop_claims(claims_generation)
+            raise
+        claims_generation = _write_claims(ledger, proposal) if proposal.changes else 0
+    return _Claimed(proposal=proposal, release=_name(proposal), claims_generation=claims_generation)
+
+
+def _write_claims(ledger: Ledger, proposal: Proposal) -> int:
+    return ledger.write_claims(next_claims(_name(proposal), proposal), proposal.books)
+
+
+def _name(proposal: Proposal) -> str:
+    before = proposal.books.manifest
+    return f"r{before.number + 1 if before else 1}-{proposal.tree.commit[:8]}"
 
 
 def _refuse_overtaken(bundle: Bundle, proposal: Proposal) -> None:
@@ -109,43 +152,27 @@ def _give_back(lease: Lease) -> str | None:
     return None
 
 
-def _carry_out(bundle: Bundle, proposal: Proposal, lease: Lease, means: _Means) -> Outcome:
-    ledger, before = bundle.ledger, proposal.books.manifest
+def _carry_out(bundle: Bundle, claimed: _Claimed, lease: Lease, means: _Means) -> Outcome:
+    """Do what is claimed, put it in force, tidy up and give the lock back."""
+    ledger, proposal, before = bundle.ledger, claimed.proposal, claimed.proposal.books.manifest
     if not proposal.changes and before is not None:
-        claims_generation = proposal.books.claims_generation
         means.in_force(before)
-        untidy = _tidy(ledger, before, (), claims_generation, sweep=True)
-        return replace(_unchanged(proposal, before), untidy=untidy)
-    release = f"r{before.number + 1 if before else 1}-{proposal.tree.commit[:8]}"
-    claims_generation = ledger.write_claims(next_claims(release, proposal), proposal.books)
+        untidy = _tidy(ledger, before, (), proposal.books.claims_generation, sweep=True)
+        return replace(_unchanged(proposal, before), untidy=untidy or _give_back(lease))
     history, dropped = next_history(before, bundle.keep_releases)
     try:
-        work = Work(
-            target=bundle.target,
-            content=proposal.tree.content,
-            lease=lease,
-            progress=means.progress,
-            clock=means.clock,
-            settle_s=bundle.settle_s,
-        )
-        with ThreadPoolExecutor(2, thread_name_prefix="dags-keep") as beside:
-            kept = [beside.submit(ledger.keep, before)] if before else []
-            archived = beside.submit(_keep_contents, ledger, proposal, lease)
-            written = apply_changes(proposal.changes, {file.path: file for file in proposal.tree.files}, work)
-            packs = archived.result()
-            for done in kept:
-                done.result()
+        written, packs = _write_contents(bundle, proposal, lease, means)
         manifest = next_manifest(
-            bundle, proposal, release, history, owned_files(proposal, written, packs), means.clock.now()
+            bundle, proposal, claimed.release, history, owned_files(proposal, written, packs), means.clock.now()
         )
         lease.ensure()
         ledger.put_in_force(manifest, proposal.books)
     except (TransportError, RemoteStateError) as error:
-        error.next_step = " ".join(filter(None, (error.next_step, _unfinished(release, before))))
+        error.next_step = " ".join(filter(None, (error.next_step, _unfinished(claimed.release, before))))
         raise
     means.in_force(manifest)  # before the claims go: while they are there, the next delivery looks after this release
     sweep = proposal.books.claims is not None
-    untidy = _tidy(ledger, manifest, dropped, claims_generation, sweep=sweep)
+    untidy = _clean_up(ledger, manifest, dropped, claimed.claims_generation, lease, sweep=sweep)
     return Outcome(
         manifest=manifest,
         before=before,
@@ -154,6 +181,46 @@ def _carry_out(bundle: Bundle, proposal: Proposal, lease: Lease, means: _Means) 
         untidy=untidy,
         age=proposal.age,
     )
+
+
+def _write_contents(
+    bundle: Bundle, proposal: Proposal, lease: Lease, means: _Means
+) -> tuple[dict[str, StoredObject], dict[str, str]]:
+    """Bring the files into the bucket, and keep their contents and the manifest in force for a way back.
+
+    Returns the written objects by path and the packs by hash.
+    """
+    ledger, before = bundle.ledger, proposal.books.manifest
+    work = Work(
+        target=bundle.target,
+        content=proposal.tree.content,
+        lease=lease,
+        progress=means.progress,
+        clock=means.clock,
+        settle_s=bundle.settle_s,
+    )
+    with ThreadPoolExecutor(2, thread_name_prefix="dags-keep") as beside:
+        kept = [beside.submit(ledger.keep, before)] if before else []
+        archived = beside.submit(_keep_contents, ledger, proposal, lease)
+        written = apply_changes(proposal.changes, {file.path: file for file in proposal.tree.files}, work)
+        packs = archived.result()
+        for done in kept:
+            done.result()
+    return written, packs
+
+
+def _clean_up(
+    ledger: Ledger, manifest: Manifest, dropped: Sequence[Past], claims_generation: int, lease: Lease, *, sweep: bool
+) -> str | None:
+    """Tidy up and give the lock back: one after the other where old releases are deleted, else at once.
+
+    At once, because whoever takes the lock meanwhile finds the claims spent or gone, and either is right.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="dags-unlock") as beside:
+        early = None if dropped or sweep else beside.submit(_give_back, lease)
+        untidy = _tidy(ledger, manifest, dropped, claims_generation, sweep=sweep)
+        locked = early.result() if early else _give_back(lease)
+    return untidy or locked
 
 
 def _unfinished(release: str, before: Manifest | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,13 +45,20 @@ class Ledger:
             claims_generation=claims[1] if claims else 0,
         )
 
+    def manifest_generation(self) -> int:
+        """The generation of the manifest in force, 0 when there is none."""
+        there = self.store.read(self.layout.manifest)
+        return there[1] if there else 0
+
     def write_claims(self, claims: Claims, books: Books) -> int:
         """Replace the claims that `books` saw; returns the new generation. Raises `ConflictError`."""
         data = documents.dump(claims)
         return self.store.write(self.layout.claims, data, if_generation=books.claims_generation).generation
 
     def drop_claims(self, generation: int) -> None:
-        self.store.delete(self.layout.claims, if_generation=generation)
+        """Delete the claims; those that another run has taken over are left to it."""
+        with suppress(ConflictError):
+            self.store.delete(self.layout.claims, if_generation=generation)
 
     def put_in_force(self, manifest: Manifest, books: Books) -> None:
         """Put `manifest` in the place of the one that was in force, which `keep` has kept: the moment of the release.
@@ -103,13 +111,17 @@ class Ledger:
             if item.path in doomed or (sweep and folder in {"releases", "packs"} and item.path not in keep):
                 self.store.delete(item.path, if_generation=item.generation)
 
-    def refuse_overlap(self, nested: Iterable[tuple[str, Path]] = ()) -> None:
-        """Raise `UnsafeActionError` when another bundle is delivered to the same, a containing or a contained folder.
+    def bundles(self) -> tuple[Layout, ...]:
+        """Every bundle that is delivered to this bucket."""
+        found = (parse_manifest_name(item.path) for item in self.store.list(MANIFESTS))
+        return tuple(layout for layout in found if layout)
+
+    def refuse_overlap(self, others: Iterable[Layout], nested: Iterable[tuple[str, Path]] = ()) -> None:
+        """Raise `UnsafeActionError` when one of `others` is in the same, a containing or a contained folder.
 
         `nested` are those, by project and folder, whose books lie elsewhere.
         """
-        others = [parse_manifest_name(item.path) for item in self.store.list(MANIFESTS)]
-        clashes = [o for o in others if o and o != self.layout and overlaps(o.prefix, self.layout.prefix)]
+        clashes = [o for o in others if o != self.layout and overlaps(o.prefix, self.layout.prefix)]
         named = ", ".join(
             [f"{o.project!r} at /{o.prefix}" for o in clashes]
             + [f"{project!r} at {folder}" for project, folder in nested]

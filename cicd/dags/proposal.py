@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -117,14 +118,19 @@ def _propose(bundle: Bundle, load: Loader, books: Books, began: Manifest | None)
     age = tree.compare(books.manifest.commit) if books.manifest else Age.NOT_OLDER
     if bundle.refuse_older:
         _refuse_older(tree, age, books.manifest)
-    actual = observe(bundle.target, books)
+    with ThreadPoolExecutor(1, thread_name_prefix="dags-overlap") as beside:
+        # Of the same commit nothing is to be done as a rule, so that the look is not worth its request.
+        early = books.manifest is None or books.manifest.commit != tree.commit
+        bundles = beside.submit(bundle.ledger.bundles) if early and not bundle.allow_overlap else None
+        actual = observe(bundle.target, books)
     facts = (tree.files, actual, books.manifest)
     changes = plan(*facts, claims=books.claims, rules=bundle.rules)
     if changes:  # the order is worth reading files for only when the plan is allowed
         placements = _placements(bundle, tree, changes)
         changes = plan(*facts, claims=books.claims, placements=placements, rules=bundle.rules)
     if changes and not bundle.allow_overlap:
-        bundle.ledger.refuse_overlap(nested=bundle.target.nested())
+        others = bundles.result() if bundles else bundle.ledger.bundles()
+        bundle.ledger.refuse_overlap(others, nested=bundle.target.nested())
     return Proposal(books=books, tree=tree, actual=actual, changes=changes, age=age, began=began)
 
 
