@@ -94,6 +94,7 @@ def _claim(bundle: Bundle, load: Loader, proposal: Proposal) -> _Claimed:
 
     The claims are right unless another run was at work between our look and our lock; then everything is proposed anew.
     """
+    _refuse_overtaken(bundle, proposal)
     ledger, claims_generation = bundle.ledger, 0
     if proposal.changes:
         with ThreadPoolExecutor(1, thread_name_prefix="dags-claim") as beside:
