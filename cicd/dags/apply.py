@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 from cicd.dags.archive import Content
 from cicd.dags.lock import Lease
 from cicd.dags.model import Action, Change, DesiredFile, Kind, StoredObject
+from cicd.dags.store import DagStore, ManyStore, Step
 from cicd.dags.target import Target
 from headgate.clock import Clock
 
@@ -45,60 +46,91 @@ def apply_changes(changes: Sequence[Change], desired: Mapping[str, DesiredFile],
     """
     steps = [change for change in changes if change.action in {Action.ADD, Action.UPDATE, Action.DELETE}]
     tally = _Tally(len(steps), work.progress)
-    with ThreadPoolExecutor(max_workers=work.target.workers, thread_name_prefix="dags") as pool:
-        before: list[Change] = []
-        for wave in (list(group) for _, group in groupby(steps, key=lambda change: change.wave)):
-            if _must_settle(before, wave):
-                _settle(work)
-            before += wave
-            _carry_out(pool, wave, desired, work, tally)
+    store = work.target.store
+    carry_out = store.carry_out if isinstance(store, ManyStore) else partial(_by_threads, store, work.target.workers)
+    prefix = work.target.prefix
+    before: list[Change] = []
+    for wave in (list(group) for _, group in groupby(steps, key=lambda change: change.wave)):
+        if _must_settle(before, wave):
+            _settle(work)
+        before += wave
+        carry_out(
+            (_step(prefix, change, desired, work.content) for change in wave),
+            permit=work.lease.ensure,
+            done=partial(tally.add, len(prefix)),
+        )
     return tally.written
 
 
 class _Tally:
-    """What the workers have done between them."""
+    """What has been done; not by two threads at once."""
 
     def __init__(self, total: int, progress: Progress) -> None:
         self._total = total
         self._progress = progress
-        self._mutex = threading.Lock()
         self._done = 0
         self.written: dict[str, StoredObject] = {}
-        self.failures: list[BaseException] = []
 
-    def add(self, path: str, stored: StoredObject | None) -> None:
-        with self._mutex:
-            if stored is not None:
-                self.written[path] = stored
-            self._done += 1
-            self._progress(self._done, self._total, path)
+    def add(self, prefix: int, name: str, stored: StoredObject | None) -> None:
+        path = name[prefix:]
+        if stored is not None:
+            self.written[path] = stored
+        self._done += 1
+        self._progress(self._done, self._total, path)
 
 
-def _carry_out(
-    pool: ThreadPoolExecutor, wave: Sequence[Change], desired: Mapping[str, DesiredFile], work: Work, tally: _Tally
+def _step(prefix: str, change: Change, desired: Mapping[str, DesiredFile], content: Content) -> Step:
+    name, file = prefix + change.path, desired.get(change.path)
+    if file is None:
+        return Step(name, change.if_generation)
+    return Step(name, change.if_generation, file.md5, partial(content.read, file))
+
+
+def _by_threads(
+    store: DagStore,
+    workers: int,
+    steps: Iterable[Step],
+    *,
+    permit: Callable[[], None],
+    done: Callable[[str, StoredObject | None], None],
 ) -> None:
-    """One wave. Each worker takes the next step when it is done with one, which costs less than a future for each."""
-    waiting = deque(wave)
+    """What `ManyStore.carry_out` does, for stores that do one thing at a time."""
+    from concurrent.futures import ThreadPoolExecutor, wait
+
+    waiting, failures, mutex = deque(steps), list[BaseException](), threading.Lock()
 
     def run() -> None:
-        while not tally.failures:
+        while not failures:
             try:
-                change = waiting.popleft()
+                step = waiting.popleft()
             except IndexError:
                 return
             try:
-                tally.add(change.path, _step(change, desired.get(change.path), work))
+                stored = _carry_out(store, step, permit)
+                with mutex:
+                    done(step.path, stored)
             except BaseException as error:  # noqa: BLE001 - raised below, in the thread that waits
-                tally.failures.append(error)
+                failures.append(error)
 
-    runs = [pool.submit(run) for _ in range(min(len(wave), work.target.workers))]
-    try:
-        wait(runs)
-    except BaseException:  # Ctrl-C
-        waiting.clear()
-        raise
-    if tally.failures:
-        raise tally.failures[0]
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="dags") as pool:
+        runs = [pool.submit(run) for _ in range(min(len(waiting), workers))]
+        try:
+            wait(runs)
+        except BaseException:  # Ctrl-C
+            waiting.clear()
+            raise
+    if failures:
+        raise failures[0]
+
+
+def _carry_out(store: DagStore, step: Step, permit: Callable[[], None]) -> StoredObject | None:
+    if step.md5 is None:
+        permit()
+        store.delete(step.path, if_generation=step.if_generation)
+        return None
+    data = step.read()
+    permit()
+    return store.write(step.path, data, if_generation=step.if_generation)
 
 
 def _must_settle(before: Sequence[Change], wave: Sequence[Change]) -> bool:
@@ -116,14 +148,3 @@ def _settle(work: Work) -> None:
         work.clock.sleep(min(left, _NAP_S))
         left -= _NAP_S
         work.lease.ensure()
-
-
-def _step(change: Change, file: DesiredFile | None, work: Work) -> StoredObject | None:
-    name = work.target.prefix + change.path
-    if file is None:
-        work.lease.ensure()
-        work.target.store.delete(name, if_generation=change.if_generation)
-        return None
-    data = work.content.read(file)
-    work.lease.ensure()
-    return work.target.store.write(name, data, if_generation=change.if_generation)

@@ -14,7 +14,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +43,7 @@ class LocalStore:
         self._swept = False
         self._setup = threading.Lock()
 
-    def list(self, prefix: str) -> tuple[StoredObject, ...]:
+    def list(self, prefix: str, *, expected: Collection[str] = ()) -> tuple[StoredObject, ...]:  # noqa: ARG002 - the port
         self._require_root()
         start = self._root / prefix.rpartition("/")[0]
         found = [item for path in _walk(start) if (item := self._stat(path, prefix))]

@@ -17,7 +17,7 @@ import os
 import random
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,7 +73,7 @@ class S3Store:
     def close(self) -> None:
         self._client.close()
 
-    def list(self, prefix: str) -> tuple[StoredObject, ...]:
+    def list(self, prefix: str, *, expected: Collection[str] = ()) -> tuple[StoredObject, ...]:  # noqa: ARG002 - the port
         found: list[StoredObject] = []
         token: dict[str, str] = {}
 

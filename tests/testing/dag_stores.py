@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -48,9 +48,9 @@ class MortalStore:
             raise Killed
         return number == self._at
 
-    def list(self, prefix: str) -> tuple[StoredObject, ...]:
+    def list(self, prefix: str, *, expected: Collection[str] = ()) -> tuple[StoredObject, ...]:
         last = self._enter()
-        found = self._store.list(prefix)
+        found = self._store.list(prefix, expected=expected)
         return _alive(found, last)
 
     def read(self, path: str) -> tuple[bytes, int] | None:
@@ -80,8 +80,8 @@ class WatchedStore:
         self._store = store
         self._before = before_write
 
-    def list(self, prefix: str) -> tuple[StoredObject, ...]:
-        return self._store.list(prefix)
+    def list(self, prefix: str, *, expected: Collection[str] = ()) -> tuple[StoredObject, ...]:
+        return self._store.list(prefix, expected=expected)
 
     def read(self, path: str) -> tuple[bytes, int] | None:
         return self._store.read(path)
