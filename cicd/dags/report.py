@@ -13,6 +13,7 @@ from cicd.dags.ledger import Books
 from cicd.dags.model import Action, Change, Manifest
 from headgate.clock import format_timestamp
 
+_NAMED = 40
 _SIGNS = {Action.ADD: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.ADOPT: "=", Action.FORGET: "x"}
 
 
@@ -53,7 +54,7 @@ def plan_data(
 
 
 def plan_text(part: dict[str, Any]) -> str:
-    """The same for a person."""
+    """The same for a person. A plan names every change, a delivery that is done only so many."""
     where = where_text(part)
     if not part["changed"]:
         return (
@@ -63,6 +64,8 @@ def plan_text(part: dict[str, Any]) -> str:
     steps = [f"  {step['wave']:>2}  {_SIGNS[Action(step['action'])]} {step['path']}" for step in part["changes"]]
     tally = ", ".join(f"{number} {action}" for action, number in part["counts"].items())
     if part["release"]:
+        if len(steps) > _NAMED:
+            steps[_NAMED:] = [f"      and {len(steps) - _NAMED} more; -o json names them all"]
         return "\n".join([f"{where}: {part['release']} is in force, commit {part['commit'][:12]} ({tally})", *steps])
     return "\n".join([f"{where}: commit {part['commit'][:12]} after {part['before'] or 'nothing'} ({tally})", *steps])
 

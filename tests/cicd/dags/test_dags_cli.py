@@ -103,6 +103,14 @@ def test_dry_run_prints_the_plan_and_changes_nothing(run: Run, tmp_path: Path) -
     assert list((tmp_path / "composer").iterdir()) == []
 
 
+def test_a_large_delivery_is_told_in_few_lines_and_planned_in_all(run: Run, git: Git) -> None:
+    commit_files(git, {f"dags/data/{number}.csv": f"{number}" for number in range(60)}, "many")
+    assert run("plan", "--env", "staging")[1].count("  + ") == 62
+    lines = run("push", "--env", "staging")[1].splitlines()
+    assert len([line for line in lines if "  + " in line]) == 40
+    assert lines[-1].strip() == "and 22 more; -o json names them all"
+
+
 def test_several_environments_in_one_run(run: Run, prod: GcsSandbox) -> None:
     code, out, _ = run("push", "--env", "staging", "--env", "prod", "-o", "yaml")
     assert code == 0
