@@ -140,7 +140,8 @@ def observe(target: Target, books: Books) -> tuple[StoredObject, ...]:
     What an unfinished delivery wrote where the store tells no hash is read to find out whether it did; where the store
     tells hashes that is only what was changed by hand meanwhile.
     """
-    actual = recognise(target.objects(), books.manifest)
+    expected = (file.path for file in books.manifest.files) if books.manifest else ()
+    actual = recognise(target.objects(expected), books.manifest)
     if books.claims is None:
         return actual
     owned = {file.path: file.md5 for file in books.manifest.files} if books.manifest else {}

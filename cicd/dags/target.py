@@ -46,8 +46,11 @@ class Target:
     def layout(self, project: str) -> Layout:
         return Layout(prefix=self.prefix, project=project)
 
-    def objects(self) -> tuple[StoredObject, ...]:
-        """Everything in the DAG folder by path relative to it; bookkeeping and folder placeholders left out."""
+    def objects(self, expected: Iterable[str] = ()) -> tuple[StoredObject, ...]:
+        """Everything in the DAG folder by path relative to it; bookkeeping and folder placeholders left out.
+
+        `expected` are paths that are probably there, for speed.
+        """
         size = len(self.prefix)
         return tuple(
             StoredObject(
@@ -58,7 +61,7 @@ class Target:
                 updated=item.updated,
                 encoding=item.encoding,
             )
-            for item in self.store.list(self.prefix)
+            for item in self.store.list(self.prefix, expected=[self.prefix + path for path in expected])
             if not item.path.endswith("/") and not item.path[size:].startswith(f"{RESERVED}/")
         )
 
