@@ -95,10 +95,17 @@ class Git:
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{check_revision(revision)}^{{commit}}"
         )
         if done.returncode != 0:
-            raise NotFoundError(
-                f"no commit {revision!r}", where=str(self.path), next_step="Fetch it, or correct the name."
-            )
+            raise _no_commit(revision, self.path)
         return done.stdout.strip()
+
+    def committed_at(self, revision: str) -> tuple[str, str]:
+        """Full commit id of `revision`, and its committer's time in ISO 8601. Raises `NotFoundError` as `rev_parse`."""
+        commit = f"{check_revision(revision)}^{{commit}}"
+        done = self.call("rev-list", "--max-count=1", "--format=%cI", "--end-of-options", commit)
+        lines = done.stdout.splitlines()
+        if done.returncode != 0 or len(lines) != 2:
+            raise _no_commit(revision, self.path)
+        return lines[0].removeprefix("commit "), lines[1]
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Whether `ancestor` is reachable from `descendant` (a commit is its own ancestor)."""
@@ -114,6 +121,10 @@ class Git:
                 next_step="Correct the path or the revision.",
             )
         return done.stdout.encode()
+
+
+def _no_commit(revision: str, path: Path) -> NotFoundError:
+    return NotFoundError(f"no commit {revision!r}", where=str(path), next_step="Fetch it, or correct the name.")
 
 
 _POINTING_ELSEWHERE = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"})

@@ -23,6 +23,24 @@ def test_rev_parse_gives_the_full_id(repository: Git) -> None:
     assert repository.rev_parse("main") == repository.rev_parse("HEAD")
 
 
+@pytest.mark.parametrize("revision", ["main", "HEAD", "v1", "second~1"])
+def test_a_commit_with_its_time(repository: Git, revision: str) -> None:
+    repository.run("tag", "--annotate", "--message=text\nof two lines", "v1")
+    repository.run("branch", "second")
+    first = repository.rev_parse("HEAD")
+    repository.run("checkout", "--quiet", "second")
+    commit_files(repository, {"a.txt": "two\n"}, "two")
+    repository.run("checkout", "--quiet", first)
+    at = repository.run("show", "--no-patch", "--format=%cI", first).strip()
+    assert repository.committed_at(revision) == (first, at)
+
+
+@pytest.mark.parametrize("revision", ["nosuch", "HEAD~9", "0" * 40])
+def test_no_commit_has_no_time(repository: Git, revision: str) -> None:
+    with pytest.raises(NotFoundError, match="no commit"):
+        repository.committed_at(revision)
+
+
 def test_ancestry(repository: Git) -> None:
     first = repository.rev_parse("HEAD")
     second = commit_files(repository, {"a.txt": "two\n"}, "second")
