@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cicd.cli.context import App, columns, emit, output_option
+from cicd.cli.quantities import Duration
 from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -45,21 +45,6 @@ _FROM = _options(
     ),
 )
 _EVERYWHERE = click.option("--all", "everywhere", is_flag=True, help="Every target in headgate.yaml.")
-
-
-class Duration(click.ParamType[float]):
-    """A span of time: `300s`, `5m`, `1h`, or a number of seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, int | float):
-            return float(value)
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", str(value))
-        seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
-        if not 0 < seconds <= 86400:
-            self.fail(f"{value!r} is not a span of time up to a day; write 300s, 5m or 1h.", param, ctx)
-        return seconds
 
 
 _AIRFLOW = _options(

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cicd.cli.context import emit, output_option, say
+from cicd.cli.quantities import Share, Size
 
 if TYPE_CHECKING:
     from gates.quality.standalone import Data, Plan, Report
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 class QualityGroup(click.Group):
@@ -36,36 +36,6 @@ class QualityGroup(click.Group):
 @click.group(cls=QualityGroup)
 def quality() -> None:
     """Great Expectations suites at the speed of a scan: run, explain, suggest, compare."""
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes: `512MB`, `2GiB`, `1073741824`. k, M, G and T are powers of 1024."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", str(value), re.IGNORECASE)
-        if found is None:
-            self.fail(f"{value!r} is not a size; write 512MB or 2GB.", param, ctx)
-        return int(float(found[1]) * _UNITS[found[2].lower()])
-
-
-class Share(click.ParamType[float]):
-    """A share of a whole, above 0 and below 1: `1%`, `0.01`."""
-
-    name = "share"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        text = str(value).strip()
-        try:
-            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
-            share = 0.0
-        if not 0 < share < 1:
-            self.fail(f"{value!r} is not a share; write 1% or 0.01, more than nothing and less than all.", param, ctx)
-        return share
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:

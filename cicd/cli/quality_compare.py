@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cicd.cli.context import emit, output_option
-from cicd.cli.quality import Size
+from cicd.cli.quantities import Size
 
 _RATIO = click.FloatRange(min=0.0)
 
