@@ -8,28 +8,32 @@ import hashlib
 import os
 import select
 import subprocess
-import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from types import TracebackType
 from typing import IO, Self, cast
 
+from cicd.dags.imports import Sketch
 from cicd.dags.model import DesiredFile
+from cicd.dags.worktree import WorkTree
 from headgate.errors import HeadgateError, RemoteStateError, RemoteTimeoutError
 from headgate.git import Git
 
 _CHUNK = 1 << 20
 _ASKED = 256  # so many requests of 41 or 65 bytes fit into a pipe while git is busy answering
 _KEPT_BYTES = 1 << 30
+_SHA1 = 40  # digits
 
 
 class GitBlobs:
     """Reads blobs by object id. Thread-safe; the process starts with the first read and ends with `close`.
 
-    What was read is kept in a temporary file (up to 1 GiB), because hashing, ordering, archiving and uploading all
-    need it. A partial clone fetches missing objects on demand, which is why each read is bounded by the timeout of `git`.
+    A clean checkout has most files already: `look_in` names where. Such a file is taken when its content makes the
+    object id. What is read from Git is kept in a temporary file (up to 1 GiB), because hashing, ordering, archiving and
+    uploading all need it. A partial clone fetches missing objects on demand, which is why each read is bounded by the
+    timeout of `git`.
     """
 
     def __init__(self, git: Git) -> None:
@@ -39,16 +43,49 @@ class GitBlobs:
         self._kept: IO[bytes] | None = None
         self._index: dict[str, tuple[int, int]] = {}
         self._end = 0
+        self._tree: WorkTree | None = None
+        self._places: Mapping[str, str] = {}
+        self._sketches: dict[str, Sketch] = {}
+
+    def look_in(self, tree: WorkTree, places: Mapping[str, str]) -> None:
+        """`places` tells by object id at which path of the checkout `tree` the blob may be."""
+        if self._tree is not None:
+            self._tree.close()
+        self._tree, self._places = tree, places
 
     def read(self, file: DesiredFile) -> bytes:
         """The content of a desired file, checked against its hash."""
-        data = self.blob(file.blob)
+        data = self._found(file.blob, file.size)
+        if data is not None and hashlib.md5(data, usedforsecurity=False).hexdigest() == file.md5:
+            return data
+        data = self._from_git(file.blob)
         if hashlib.md5(data, usedforsecurity=False).hexdigest() != file.md5:
             raise _broken(self._git, file.blob, "its content is not what the manifest recorded for it")
         return data
 
     def blob(self, oid: str) -> bytes:
         """The bytes of blob `oid`. Raises `RemoteStateError` when the repository does not have it."""
+        data = self.checked_out(oid)
+        return self._from_git(oid) if data is None else data
+
+    def checked_out(self, oid: str) -> bytes | None:
+        """The bytes of blob `oid` if the checkout has it unchanged."""
+        data = self._found(oid)
+        return data if data is not None and _object_id(data, len(oid)) == oid else None
+
+    def sketch(self, file: DesiredFile) -> Sketch | None:
+        """What `keep_sketch` was given for the content of a file."""
+        return self._sketches.get(file.blob)
+
+    def keep_sketch(self, oid: str, sketch: Sketch) -> None:
+        self._sketches[oid] = sketch
+
+    def _found(self, oid: str, size: int | None = None) -> bytes | None:
+        """What the checkout has in the blob's place, which may be something else."""
+        place = self._places.get(oid)
+        return self._tree.read(place, size) if place is not None and self._tree is not None else None
+
+    def _from_git(self, oid: str) -> bytes:
         place = self._index.get(oid)
         if place is not None and self._kept is not None:
             return os.pread(self._kept.fileno(), place[1], place[0])
@@ -56,7 +93,7 @@ class GitBlobs:
         return data
 
     def many(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """The blobs `oids` in their order, asked for ahead of their answers; none may be read meanwhile.
+        """The blobs `oids` in their order, from Git, asked for ahead of their answers; none may be read meanwhile.
 
         Raises as `blob` does.
         """
@@ -82,6 +119,8 @@ class GitBlobs:
         if oid in self._index or self._end + len(data) > _KEPT_BYTES:
             return
         if self._kept is None:
+            import tempfile
+
             self._kept = tempfile.TemporaryFile(prefix="headgate-blobs-", buffering=0)  # noqa: SIM115 - until `close`
         try:
             os.pwrite(self._kept.fileno(), data, self._end)
@@ -102,8 +141,10 @@ class GitBlobs:
 
     def close(self) -> None:
         self._stop()
-        kept, self._kept = self._kept, None
-        self._index, self._end = {}, 0
+        if self._tree is not None:
+            self._tree.close()
+        kept, self._kept, self._tree = self._kept, None, None
+        self._index, self._end, self._places, self._sketches = {}, 0, {}, {}
         if kept is not None:
             kept.close()
 
@@ -179,6 +220,13 @@ class _Pipe:
             with contextlib.suppress(OSError):
                 pipe.close()
         self._process.wait()
+
+
+def _object_id(data: bytes, length: int) -> str:
+    """Git's name for the content, in so many hexadecimal digits."""
+    made = (hashlib.sha1 if length == _SHA1 else hashlib.sha256)(b"blob %d\0" % len(data), usedforsecurity=False)
+    made.update(data)
+    return made.hexdigest()
 
 
 def _broken(git: Git, oid: str, why: str) -> HeadgateError:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from cicd.dags.gitblobs import GitBlobs
+from cicd.dags.imports import sketch_of
 from cicd.dags.model import DesiredFile
 from cicd.dags.names import check_name, selector
+from cicd.dags.side_by_side import side_by_side
+from cicd.dags.worktree import WorkTree
 from headgate.clock import parse_timestamp
 from headgate.errors import ConfigError, NotFoundError, RemoteStateError, UnsafeActionError
 from headgate.git import Git
@@ -42,28 +45,33 @@ class Commit:
 class _Entry:
     mode: str
     oid: str
-    size: int
 
 
 def fetch_commit(git: Git, ref: str) -> Commit:
     """Resolve `ref`. Raises `NotFoundError` when there is no such commit, `ConfigError` outside a repository."""
     try:
-        sha = git.rev_parse(ref)
+        sha, at = git.committed_at(ref)
     except NotFoundError:
         if git.call("rev-parse", "--git-dir").returncode == 0:
             raise
         raise ConfigError(
             "not a Git repository", where=str(git.path), next_step="Run it in the repository of the DAGs."
         ) from None
-    return Commit(sha=sha, committed_at=parse_timestamp(git.run("show", "--no-patch", "--format=%cI", sha).strip()))
+    return Commit(sha=sha, committed_at=parse_timestamp(at))
 
 
 def fetch_tree(
-    git: Git, blobs: GitBlobs, commit: Commit, selection: Selection, *, known: Mapping[str, str], prefix: str = ""
+    git: Git,
+    blobs: GitBlobs,
+    commit: Commit,
+    selection: Selection,
+    *,
+    known: Mapping[str, tuple[str, int]],
+    prefix: str = "",
 ) -> tuple[DesiredFile, ...]:
     """The files to deliver, ordered by path.
 
-    `known` gives the MD5 of blobs whose content need not be read again. `prefix` is that of the DAG folder in the
+    `known` gives MD5 and size of blobs whose content need not be read again. `prefix` is that of the DAG folder in the
     bucket, for the limit on names. Raises `NotFoundError` when the folder does not exist at the commit, and
     `UnsafeActionError` that names the file for links out of the tree, submodules, Git LFS pointers and names that a
     bucket or a file system cannot carry.
@@ -71,48 +79,72 @@ def fetch_tree(
     where = f"{selection.source} at {commit.sha[:12]}"
     entries = _list(git, commit, selection.source, where)
     chosen = selector(selection.include, selection.exclude)
+    places = {entry.oid: path for path, entry in entries.items() if entry.mode.startswith("100")}
+    blobs.look_in(WorkTree(git.path / selection.source), places)
     picked = {
         check_name(path, where=where, prefix=prefix): _resolved(path, entries, blobs, where)
         for path in sorted(filter(chosen, entries))
     }
     hashes = _hashes(picked, known, blobs, where)
-    return tuple(
-        DesiredFile(path=path, size=entry.size, md5=hashes[entry.oid], blob=entry.oid) for path, entry in picked.items()
-    )
+    files = ((path, entry.oid, *hashes[entry.oid]) for path, entry in picked.items())
+    return tuple(DesiredFile(path=path, size=size, md5=md5, blob=oid) for path, oid, md5, size in files)
 
 
-def _hashes(picked: Mapping[str, _Entry], known: Mapping[str, str], blobs: GitBlobs, where: str) -> dict[str, str]:
-    """The MD5 of every blob; those that are not known are read."""
+def _hashes(
+    picked: Mapping[str, _Entry], known: Mapping[str, tuple[str, int]], blobs: GitBlobs, where: str
+) -> dict[str, tuple[str, int]]:
+    """MD5 and size of every blob; those that are not known are read, from the checkout if it has them."""
     hashes = {entry.oid: known[entry.oid] for entry in picked.values() if entry.oid in known}
     fresh = {entry.oid: path for path, entry in picked.items() if entry.oid not in hashes}
-    for oid, data in blobs.many(fresh):
+
+    def digest(oid: str, data: bytes) -> None:
         if len(data) <= _LFS_MAX and data.startswith(_LFS):
             raise _refused(fresh[oid], where, "Git holds only a Git LFS pointer for it, not its content")
-        hashes[oid] = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        hashes[oid] = hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data)
+        if fresh[oid].endswith(".py"):
+            blobs.keep_sketch(oid, sketch_of(data))
+
+    def digest_checked_out(oids: Iterable[str]) -> None:
+        for oid in oids:
+            data = blobs.checked_out(oid)
+            if data is not None:
+                digest(oid, data)
+
+    side_by_side(digest_checked_out, list(fresh))
+    for oid, data in blobs.many([oid for oid in fresh if oid not in hashes]):
+        digest(oid, data)
     return hashes
 
 
 def _list(git: Git, commit: Commit, source: str, where: str) -> dict[str, _Entry]:
     """Every entry of the folder, by path relative to it."""
-    folder = posixpath.normpath(posixpath.join(_inside(git), source))
-    if posixpath.isabs(source) or folder == ".." or folder.startswith("../"):
-        raise ConfigError(f"the source {source!r} leads out of the repository", next_step="Name a folder in it.")
-    tree = f"{commit.sha}:{'' if folder == '.' else folder}"
-    done = git.call("ls-tree", "-r", "-z", "-l", "--full-tree", tree)
-    if done.returncode != 0:
+    folder = posixpath.normpath(source)
+    if folder.startswith("..") or not (done := _ls_tree(git, commit, f"./{folder}")):
+        # Up from the working folder, or a bare repository, in which nothing is relative to that.
+        folder = posixpath.normpath(posixpath.join(_inside(git), source))
+        if posixpath.isabs(source) or folder == ".." or folder.startswith("../"):
+            raise ConfigError(f"the source {source!r} leads out of the repository", next_step="Name a folder in it.")
+        done = _ls_tree(git, commit, "" if folder == "." else folder)
+    if not done:
         raise NotFoundError(
             f"there is no folder {folder!r} at commit {commit.sha[:12]}",
             where=str(git.path),
             next_step="Correct --source (or dags.source), or --ref.",
         )
     entries = {}
-    for line in filter(None, done.stdout.split("\0")):
+    for line in filter(None, done.split("\0")):
         head, _, path = line.partition("\t")
-        mode, kind, oid, size = head.split()
+        mode, kind, oid = head.split(" ")
         if path in entries or (kind not in {"blob", "commit"}):
             raise RemoteStateError(f"git lists {path!r} in a way that cannot be read", where=where)
-        entries[path] = _Entry(mode=mode, oid=oid, size=int(size) if size.isdigit() else 0)
+        entries[path] = _Entry(mode=mode, oid=oid)
     return entries
+
+
+def _ls_tree(git: Git, commit: Commit, folder: str) -> str:
+    """What git lists below a folder; empty when there is none."""
+    done = git.call("ls-tree", "-r", "-z", "--full-tree", f"{commit.sha}:{folder}")
+    return done.stdout if done.returncode == 0 else ""
 
 
 def _inside(git: Git) -> str:

@@ -6,13 +6,37 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
+from typing import Protocol
 
-from cicd.dags.imports import Import, imports_of
-from cicd.dags.model import Kind, Placement
+from cicd.dags.imports import Import, Sketch, imports_of, may_import, sketch_of
+from cicd.dags.model import DesiredFile, Kind, Placement
 
-Read = Callable[[Iterable[str]], Iterator[tuple[str, bytes]]]
+
+@dataclass(frozen=True, slots=True)
+class Sketched:
+    """A file of which a sketch is at hand; its content is read only if that is not enough."""
+
+    sketch: Sketch
+    read: Callable[[], bytes]
+
+
+Read = Callable[[Iterable[str]], Iterator[tuple[str, bytes | Sketched]]]
 """Yields path and content of the paths it is given, in any order; paths whose content is gone are left out."""
+
+
+class Readable(Protocol):
+    """Where contents come from: see `cicd.dags.archive.Content`."""
+
+    def read(self, file: DesiredFile) -> bytes: ...
+
+
+def glance(content: Readable, file: DesiredFile) -> bytes | Sketched:
+    """A file for `place_read`: a sketch if `content` keeps them, else what it contains."""
+    sketch = getattr(content, "sketch", None)
+    kept: Sketch | None = sketch(file) if sketch is not None else None
+    return content.read(file) if kept is None else Sketched(kept, partial(content.read, file))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +61,14 @@ def place_read(paths: Iterable[str], read: Read, roots: Iterable[str] = ()) -> M
     known = frozenset(paths)
     python = sorted(path for path in known if path.endswith(".py"))
     facts = {path: _Facts(imports=frozenset(), looks_like_dag=False) for path in known.difference(python)}
+    roots = tuple(roots)
+    local = _local_names(known, roots)
     for path, text in read(python):
-        imports = _imports(path, text, known, tuple(roots))
-        facts[path] = _Facts(imports=imports, looks_like_dag=might_contain_dag(text))
+        seen = text.sketch if isinstance(text, Sketched) else sketch_of(text)
+        imports = frozenset[str]()
+        if may_import(seen, local):
+            imports = _imports(path, text.read() if isinstance(text, Sketched) else text, known, roots)
+        facts[path] = _Facts(imports=imports, looks_like_dag=seen.looks_like_dag)
     imported = frozenset[str]().union(*(fact.imports for fact in facts.values()))
     levels = _levels({path: fact.imports & facts.keys() for path, fact in facts.items()})
     return MappingProxyType(
@@ -75,10 +104,10 @@ def _kind(path: str, fact: _Facts, imported: AbstractSet[str]) -> Kind:
     return Kind.DAG if fact.looks_like_dag else Kind.MODULE
 
 
-def might_contain_dag(text: bytes) -> bool:
-    """Airflow's safe mode parses only files that contain both words (airflow.utils.file.might_contain_dag)."""
-    lowered = text.lower()
-    return b"dag" in lowered and b"airflow" in lowered
+def _local_names(known: Iterable[str], roots: Iterable[str]) -> frozenset[bytes]:
+    """What an absolute import of one of the files `known` begins with."""
+    names = {path.partition("/")[0].removesuffix(".py") for path in known}
+    return frozenset(name.encode("utf-8", "replace") for name in names.union(root.partition(".")[0] for root in roots))
 
 
 def _imports(path: str, text: bytes, known: AbstractSet[str], roots: tuple[str, ...]) -> frozenset[str]:

@@ -13,7 +13,7 @@ from cicd.dags.archive import Content
 from cicd.dags.ledger import Books, Ledger
 from cicd.dags.lock import LockTerms
 from cicd.dags.model import Action, Change, DesiredFile, Manifest, Placement, StoredObject
-from cicd.dags.order import place_read
+from cicd.dags.order import Sketched, glance, place_read
 from cicd.dags.planning import WRITES, Rules, plan, recognise
 from cicd.dags.target import Target, prefix_roots
 from headgate.errors import ConfigError, ConflictError, UnsafeActionError
@@ -183,8 +183,8 @@ def _placements(bundle: Bundle, tree: Tree, changes: Iterable[Change]) -> Mappin
         elif change.action is Action.DELETE:
             leaving.append(change.path)
 
-    def read_tree(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        return ((path, tree.content.read(by_path[path])) for path in paths)
+    def read_tree(paths: Iterable[str]) -> Iterator[tuple[str, bytes | Sketched]]:
+        return ((path, glance(tree.content, by_path[path])) for path in paths)
 
     placed = dict(place_read(arriving, read_tree, roots))
     if len(leaving) > 1:

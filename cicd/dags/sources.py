@@ -17,7 +17,7 @@ def from_git(git: Git, blobs: GitBlobs, selection: Selection, *, prefix: str) ->
     commit = fetch_commit(git, selection.ref)
 
     def load(books: Books) -> Tree:
-        known = {file.blob: file.md5 for file in books.manifest.files} if books.manifest else {}
+        known = {file.blob: (file.md5, file.size) for file in books.manifest.files} if books.manifest else {}
         files = fetch_tree(git, blobs, commit, selection, known=known, prefix=prefix)
         return Tree(
             files=files,

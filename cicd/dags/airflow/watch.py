@@ -8,7 +8,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from cicd.dags.airflow.values import Want, Watched, comparable
-from cicd.dags.order import importers, might_contain_dag
+from cicd.dags.imports import might_contain_dag
+from cicd.dags.order import importers
 from gates.dags.facts import FileFacts
 from gates.dags.ignore import Syntax, ignored
 from gates.dags.project import read_project

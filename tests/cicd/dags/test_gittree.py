@@ -147,9 +147,9 @@ def test_known_blobs_are_not_read_again(git: Git) -> None:
     oid = git.run("rev-parse", "HEAD:dags/a.py").strip()
     with GitBlobs(git) as blobs:
         found = fetch_tree(
-            git, blobs, fetch_commit(git, "HEAD"), Selection(source="dags", ref="HEAD"), known={oid: "known"}
+            git, blobs, fetch_commit(git, "HEAD"), Selection(source="dags", ref="HEAD"), known={oid: ("known", 5)}
         )
-    assert [file.md5 for file in found] == ["known", md5(b"2")]
+    assert [(file.md5, file.size) for file in found] == [("known", 5), (md5(b"2"), 1)]
 
 
 def test_a_large_file_and_many_small_ones_come_through(git: Git) -> None:
