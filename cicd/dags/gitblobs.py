@@ -10,7 +10,7 @@ import select
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import IO, Self, cast
@@ -72,6 +72,25 @@ class GitBlobs:
         """The bytes of blob `oid` if the checkout has it unchanged."""
         data = self._found(oid)
         return data if data is not None and _object_id(data, len(oid)) == oid else None
+
+    def pack(self, files: Sequence[DesiredFile]) -> bytes | None:
+        """A Git pack with the contents of `files`, taken over as Git has compressed them; None when it makes none."""
+        oids = {file.blob for file in files}
+        try:
+            done = subprocess.run(
+                ["git", "pack-objects", "-q", "--stdout", "--window=0", "--delta-base-offset", "--compression=1"],
+                input="".join(f"{oid}\n" for oid in sorted(oids)).encode(),
+                cwd=self._git.path,
+                env=self._git.environ(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=self._git.timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return None
+        whole = done.returncode == 0 and int.from_bytes(done.stdout[8:12], "big") == len(oids)
+        return done.stdout if whole else None
 
     def sketch(self, file: DesiredFile) -> Sketch | None:
         """What `keep_sketch` was given for the content of a file."""
