@@ -5,6 +5,8 @@ Only columns of 64-bit floats and integers, without conditions, and as many as f
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,7 @@ from sqlglot import exp
 
 from gates.quality.engines.duck_facts import Facts
 from gates.quality.engines.duck_lists import from_ranks, ranks_of
+from gates.quality.engines.duck_ranks import values_at
 from gates.quality.metrics import Aggregate, Metric, Quantiles
 from gates.quality.planner import Source
 from gates.quality.sql import Dialect, column, not_null
@@ -20,6 +23,23 @@ from gates.quality.sql import Dialect, column, not_null
 _TYPES = frozenset({"DOUBLE", "BIGINT", "INTEGER"})
 _BYTES = 24
 """For each value: in DuckDB's answer, as an array, and once more while it is worked with."""
+_PIECE = 1 << 16
+
+
+def load() -> None:
+    """Load numpy, which takes a while. Without its threads for linear algebra: nothing is here for them to do."""
+    before = os.environ.get(_THREADS)
+    os.environ[_THREADS] = "1"
+    try:
+        import numpy as np  # noqa: F401
+    finally:
+        if before is None:
+            del os.environ[_THREADS]
+        else:
+            os.environ[_THREADS] = before
+
+
+_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 def wanted(metrics: Iterable[Metric], facts: Facts) -> tuple[str, ...]:
@@ -63,7 +83,7 @@ class Numbers:
             metric: self._aggregate(metric.function) for metric in mine if isinstance(metric, Aggregate)
         }
         count = len(self.values)
-        values = self._at(ranks_of(sorts, count)) if count else {}
+        values = values_at(self.values, ranks_of(sorts, count)) if count else {}
         return found | {metric: from_ranks(metric, values, count) if count else () for metric in sorts}
 
     def _aggregates(self, metric: Aggregate) -> bool:
@@ -76,18 +96,22 @@ class Numbers:
             case "mean":
                 return float(self.values.mean())
             case "stddev":
-                return float(self.values.std(ddof=1))
+                return math.sqrt(self._variance())
             case "variance":
-                return float(self.values.var(ddof=1))
+                return self._variance()
             case _:
                 return float(self.values.sum())
 
-    def _at(self, ranks: tuple[int, ...]) -> Mapping[int, Any]:
-        if not ranks:
-            return {}
-        places = [rank - 1 for rank in ranks]
-        self.values.partition(places)
-        return {rank: self.values[place].item() for rank, place in zip(ranks, places, strict=True)}
+    def _variance(self) -> float:
+        """In pieces: their deviations from the mean are in no memory of their own."""
+        mean = self.values.mean()
+        pieces = (self.values[start : start + _PIECE] - mean for start in range(0, len(self.values), _PIECE))
+        return math.fsum(float((piece * piece).sum()) for piece in pieces) / (len(self.values) - 1)
+
+
+def taken(arrays: Mapping[str, Numbers], metrics: Iterable[Metric]) -> frozenset[Metric]:
+    """Those of `metrics` that the arrays, by the names of their columns, answer."""
+    return frozenset(metric for metric in metrics if any(held.takes(name, metric) for name, held in arrays.items()))
 
 
 def _is_about(metric: Metric, name: str) -> bool:

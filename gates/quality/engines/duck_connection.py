@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Timer
+from threading import Timer, get_ident
 from typing import Any
 
 import duckdb
@@ -37,7 +37,7 @@ class DuckConnection:
         self.limits = limits
         self.closing_error = ""
         self._kept = 0
-        self._second: Any = None
+        self._cursors: dict[int, Any] = {}
         try:
             self.raw = duckdb.connect(":memory:", config=settings)
         except BaseException:
@@ -49,9 +49,10 @@ class DuckConnection:
 
     def beside(self, sql: str) -> Answer:
         """The same from another thread, while `execute` is under way. It does not see temporary tables."""
-        if self._second is None:
-            self._second = self.raw.cursor()
-        return self._answer(self._second, sql)
+        thread = get_ident()
+        if thread not in self._cursors:
+            self._cursors[thread] = self.raw.cursor()
+        return self._answer(self._cursors[thread], sql)
 
     def _answer(self, raw: Any, sql: str) -> Answer:
         with self._guarded(raw):
@@ -73,9 +74,8 @@ class DuckConnection:
 
     def interrupt(self) -> None:
         """End the queries that are running, from another thread."""
-        for raw in (self.raw, self._second):
-            if raw is not None:
-                raw.interrupt()
+        for raw in (self.raw, *self._cursors.values()):
+            raw.interrupt()
 
     def array(self, sql: str) -> Any:
         """The only column of a query as a numpy array."""
@@ -114,9 +114,8 @@ class DuckConnection:
 
     def close(self) -> None:
         try:
-            if self._second is not None:
-                self._second.close()
-            self.raw.close()
+            for raw in (*self._cursors.values(), self.raw):
+                raw.close()
         except duckdb.Error as error:
             # Still busy with a query that does not end when it is told to: its files go all the same.
             self.closing_error = _short(error)

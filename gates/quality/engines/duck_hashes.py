@@ -50,9 +50,9 @@ class Running:
             raise
 
     def _started(self, connection: DuckConnection, text: str, *, alone: bool) -> Future[Any]:
-        import numpy as np
-
         hashes, *flags = connection.arrays(text)
+        import numpy as np  # was loaded while DuckDB was busy
+
         for place, flag in enumerate(flags):
             self.counts[place] += int(np.count_nonzero(flag))
         future = self._pool.submit(equal_values, [hashes])
@@ -83,27 +83,51 @@ def equal_values(holder: list[Any]) -> Any:
 
 
 _SCATTERED = 1 << 20
-_STEP = 1 << 20
+_PIECE = 1 << 16
+_PART = 17
+"""Parts of about so many bits: what is marked of them stays in the caches of a processor."""
 
 
 def all_different(values: Any) -> bool:
-    """Whether 64-bit hashes are all different; False also where this cannot be seen so.
+    """Whether 64-bit hashes are all different; False also where this cannot be seen so. They change places.
 
-    Each value is written to the place its first bits name, over whatever is there. Values found where they were
-    written are as many as the places taken only if they are different; those lost, far fewer, are sorted. Half the
-    work of sorting all.
+    They are parted by their first bits. Within a part each is written to the place that its last bits name, over whatever
+    is there. Values found where they were written are as many as the places taken only if they are different; those lost,
+    far fewer, are sorted. A third of the work of sorting all.
     """
     import numpy as np
 
-    bits = min(28, int(math.log2(len(values))) + 2)
-    shift = np.uint64(64 - bits)
-    marks = np.zeros(1 << bits, np.uint32)
-    steps = [values[start : start + _STEP] for start in range(0, len(values), _STEP)]
-    for step in steps:
-        marks[(step >> shift).view(np.int64)] = step.astype(np.uint32) | np.uint32(1)
-    lost = [step[marks[(step >> shift).view(np.int64)] != (step.astype(np.uint32) | np.uint32(1))] for step in steps]
-    rest = np.concatenate(lost)
-    if len(values) - len(rest) != np.count_nonzero(marks):
-        return False
+    bits = min(8, max(1, len(values).bit_length() - _PART))
+    pieces = [_sorted_piece(values[start : start + _PIECE], bits) for start in range(0, len(values), _PIECE)]
+    marks = np.empty(8 << (len(values) >> bits).bit_length(), np.uint32)
+    found = []
+    for number in range(1 << bits):
+        part = np.concatenate([piece[ends[number] : ends[number + 1]] for piece, ends in pieces])
+        lost = _lost(part, marks)
+        if lost is None:
+            return False
+        found.append(lost)
+    rest = np.concatenate(found)
     rest.sort()
     return not bool((rest[1:] == rest[:-1]).any())
+
+
+def _sorted_piece(piece: Any, bits: int) -> tuple[Any, list[int]]:
+    """The values, sorted by their first `bits` in place, and where those of each part begin and end."""
+    import numpy as np
+
+    first = (piece >> np.uint64(64 - bits)).astype(np.uint8)
+    piece[:] = piece[first.argsort(kind="stable")]
+    return piece, [0, *np.bincount(first, minlength=1 << bits).cumsum().tolist()]
+
+
+def _lost(values: Any, marks: Any) -> Any:
+    """Those of `values` that others were written over; None where among the rest there may be equal ones."""
+    import numpy as np
+
+    places = (values & np.uint64(len(marks) - 1)).view(np.int64)
+    own = values.view(np.uint32)[1::2] | np.uint32(1)
+    marks.fill(0)
+    marks[places] = own
+    lost = values[marks[places] != own]
+    return lost if len(values) - len(lost) == np.count_nonzero(marks) else None

@@ -28,12 +28,17 @@ DEFAULT_SORTING = 1 << 29
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shares:
-    """What is run before hashes are read, what is proved by hashes, and what is run while they are sorted."""
+    """What one thread does beside all else; what is proved by hashes; what is run while they are sorted, and in `flow`
+    what can be one pass with that of other shares."""
 
     first: tuple[Step, ...]
     hashed: tuple[HashProof, ...]
-    then: tuple[Step, ...]
+    grouped: tuple[Step, ...]
+    flow: tuple[Metric, ...]
 
+
+_BESIDE = 2
+"""Threads for what is sent beside the queries of the first one."""
 
 _Sent = tuple[Step, Callable[[], Answer] | None]
 """A step, and how to get its answer if it is on its way already."""
@@ -62,23 +67,52 @@ class LargeBatch(DuckBatch):
         return self._facts
 
     def answer(self, metrics: Sequence[Metric]) -> None:
+        """What is about no float goes ahead: about floats, something is learnt first.
+
+        What one thread does alone (sorting, walking through rows in order) begins early, and the large queries, for which
+        all threads work, come last: so none is idle.
+        """
         said = [metric for metric in metrics if self._sayable(metric)]
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="headgate-quality") as beside:
-            ahead = [(step, self._sent(step, beside)) for step in self._ahead(said)]
+        exact, others = self._parted(said)
+        with ThreadPoolExecutor(max_workers=_BESIDE, thread_name_prefix="headgate-quality") as beside:
+            if any(isinstance(metric, Duplicated | Quantiles) for metric in said):
+                beside.submit(duck_arrays.load)
+            known = self._simplified(exact)
+            ahead = self._shares(known)
+            sent = [(step, self._sent(step, beside)) for step in ahead.first]
+            running = self._proved(ahead.hashed)
             arrays = self._learn(said)
-            self._simple |= {metric: duck_plan.simplified(metric, self.facts()) for metric in said}
-            running = self._answer_large([self._simple[metric] for metric in said], arrays, ahead, beside)
+            learnt = [metric for metric in self._simplified(others) if metric not in known]
+            taken = duck_arrays.taken(arrays, (*known, *learnt))
+            sorting = [beside.submit(held.answers, name, taken) for name, held in arrays.items()]
+            arrays.clear()
+            late = self._shares([metric for metric in learnt if metric not in taken])
+            sent += [(step, self._sent(step, beside)) for step in late.first]
+            running += self._proved(late.hashed)
+            for step in self._then(ahead, late):
+                self.run(step)
+            for values in sorting:
+                self._values.update(values.result())
+            for step, answered in sent:
+                self.run(step, answered)
         self._answer_quantiles([found for metric in said if isinstance(found := self._simple[metric], Quantiles)])
         for proof in running:
             self._finish(proof)
         self._take_over()
 
-    def _ahead(self, metrics: Sequence[Metric]) -> tuple[Step, ...]:
-        """What is about the order of rows, and of no float, about which something is learnt first."""
-        exact = [metric for metric in metrics if not duck_plan.floats([metric], self.facts())]
-        simple = [duck_plan.simplified(metric, self.facts()) for metric in exact]
+    def _parted(self, metrics: Iterable[Metric]) -> tuple[list[Metric], list[Metric]]:
+        """Those about no float, and those about floats."""
+        parted: tuple[list[Metric], list[Metric]] = ([], [])
+        for metric in metrics:
+            parted[bool(duck_plan.floats([metric], self.facts()))].append(metric)
+        return parted
+
+    def _simplified(self, metrics: Sequence[Metric]) -> list[Metric]:
+        """`metrics` in the form in which they are computed, as far as nothing is known of them yet."""
+        self._simple |= {metric: duck_plan.simplified(metric, self.facts()) for metric in metrics}
+        simple = [self._simple[metric] for metric in metrics]
         self._decide(simple)
-        return duck_plan.in_order(self._open(simple), self.facts(), self.source, self.dialect).steps
+        return self._open(simple)
 
     def _take_over(self) -> None:
         """Values of simplified metrics are those of the metrics asked for."""
@@ -121,29 +155,9 @@ class LargeBatch(DuckBatch):
         found = zip(names, row[0::3], row[1::3], row[2::3], strict=True)
         return {name: (low, high) for name, low, high, nan in found if low is not None and not nan}
 
-    def _answer_large(
-        self, metrics: Sequence[Metric], arrays: dict[str, Numbers], ahead: Sequence[_Sent], beside: ThreadPoolExecutor
-    ) -> list[Running]:
-        """What one thread does alone (sorting, walking through rows in order) is done beside the large queries."""
-        self._decide(metrics)
-        asked = self._open(metrics)
-        taken = {metric for name, held in arrays.items() for metric in asked if held.takes(name, metric)}
-        found = [beside.submit(arrays.pop(name).answers, name, taken) for name in list(arrays)]
-        shares = self._shares(self._left(asked, taken, [step for step, _ in ahead]))
-        walks = [*ahead, *((step, self._sent(step, beside)) for step in shares.first)]
-        running = [started for proof in shares.hashed if (started := self._started(proof)) is not None]
-        for step in shares.then:
-            self.run(step)
-        for values in found:
-            self._values.update(values.result())
-        for step, answered in walks:
-            self.run(step, answered)
-        return running
-
-    def _left(self, asked: Iterable[Metric], taken: set[Metric], ahead: Iterable[Step]) -> list[Metric]:
-        """What neither arrays nor the steps sent ahead answer, and no sorting."""
-        known = taken.union(*(step.metrics for step in ahead))
-        return [metric for metric in asked if metric not in known and not isinstance(metric, Quantiles)]
+    def _proved(self, proofs: Iterable[HashProof]) -> list[Running]:
+        """The proofs under way: their hashes are read one after the other, and sorted beside what follows."""
+        return [started for proof in proofs if (started := self._started(proof)) is not None]
 
     def _sent(self, step: Step, beside: ThreadPoolExecutor) -> Callable[[], Answer] | None:
         """A step on its way in another thread; None where it has to wait for its turn."""
@@ -213,16 +227,19 @@ class LargeBatch(DuckBatch):
         return [metric for metric in dict.fromkeys(metrics) if metric not in self._values]
 
     def _shares(self, metrics: Sequence[Metric]) -> _Shares:
+        """`metrics` but for quantiles, which are neither counted nor hashed."""
         facts, source, dialect = self.facts(), self.source, self.dialect
-        grouped = duck_values.by_value(metrics, facts, source, dialect, self._values)
+        counted = [metric for metric in metrics if not isinstance(metric, Quantiles)]
+        grouped = duck_values.by_value(counted, facts, source, dialect, self._values)
         ordered = duck_plan.in_order(grouped.left, facts, source, dialect)
         proofs, rest = duck_keys.hash_proofs(ordered.left, facts, source)
-        flow = duck_plan.flowing(rest, facts, source, dialect, self._empty(rest))
-        return _Shares(
-            first=ordered.steps,
-            hashed=proofs,
-            then=(*flow.steps, *grouped.steps, *self.plan(flow.left)),
-        )
+        return _Shares(first=ordered.steps, hashed=proofs, grouped=grouped.steps, flow=tuple(rest))
+
+    def _then(self, *shares: _Shares) -> tuple[Step, ...]:
+        """What all threads work for."""
+        rest = [metric for share in shares for metric in share.flow]
+        flow = duck_plan.flowing(rest, self.facts(), self.source, self.dialect, self._empty(rest))
+        return (*flow.steps, *(step for share in shares for step in share.grouped), *self.plan(flow.left))
 
     def _empty(self, metrics: Iterable[Metric]) -> dict[Metric, Part]:
         return {
@@ -284,22 +301,25 @@ class LargeBatch(DuckBatch):
             self._values, self._facts, self._looked_at, self.queries = known
 
     def _explained(self, metrics: Sequence[Metric]) -> tuple[str, ...]:
-        ahead = self._ahead(metrics)
+        exact, others = self._parted(metrics)
+        known = self._simplified(exact)
+        ahead = self._shares(known)
         arrays = self._learn(metrics)
-        simple = [duck_plan.simplified(metric, self.facts()) for metric in metrics]
-        self._decide(simple)
-        asked = self._open(simple)
-        taken = {metric for name, held in arrays.items() for metric in asked if held.takes(name, metric)}
-        shares = self._shares(self._left(asked, taken, ahead))
-        facts = self.facts()
-        hashes = [text for proof in shares.hashed for text in queries(proof, facts.rows, facts.memory, self.dialect)]
-        first, then = [self.text(step) for step in shares.first], [self.text(step) for step in shares.then]
-        walks = [self.text(step) for step in ahead]
-        left = [one for one in asked if isinstance(one, Quantiles) and one not in taken]
+        learnt = [metric for metric in self._simplified(others) if metric not in known]
+        taken = duck_arrays.taken(arrays, (*known, *learnt))
+        late = self._shares([metric for metric in learnt if metric not in taken])
+        walks = [[self.text(step) for step in share.first] for share in (ahead, late)]
+        hashes = [self._hashing(share.hashed) for share in (ahead, late)]
+        then = [self.text(step) for step in self._then(ahead, late)]
+        left = [one for one in (*known, *learnt) if isinstance(one, Quantiles) and one not in taken]
         sorts = self._explained_quantiles(left)
         if self.data.shared:
-            return (*walks, *self.queries, *first, *hashes, *then, *sorts)
-        return (*self.queries, *hashes, *then, *walks, *first, *sorts)
+            return (*walks[0], *hashes[0], *self.queries, *walks[1], *hashes[1], *then, *sorts)
+        return (*hashes[0], *self.queries, *hashes[1], *then, *walks[0], *walks[1], *sorts)
+
+    def _hashing(self, proofs: Iterable[HashProof]) -> list[str]:
+        facts = self.facts()
+        return [text for proof in proofs for text in queries(proof, facts.rows, facts.memory, self.dialect)]
 
     def _explained_quantiles(self, metrics: Sequence[Quantiles]) -> list[str]:
         counts = dict.fromkeys(duck_lists.present_values(metric) for metric in metrics)

@@ -418,7 +418,7 @@ def test_functions_of_the_engine() -> None:
         assert value(batch, Count(condition=shown)) == 4
 
 
-@pytest.mark.parametrize("size", [3, 3000, 1 << 17])
+@pytest.mark.parametrize("size", [3, 3000, 1 << 17, 700_000])
 def test_equal_hashes_are_found_wherever_they_are(size: int) -> None:
     generator = np.random.default_rng(7)
     values = np.unique(generator.integers(0, 2**64, size, dtype=np.uint64))
