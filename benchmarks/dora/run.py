@@ -1,7 +1,7 @@
 """How fast the event log and the report are, on a seeded year of many services. One command.
 
 Run: `.venv/bin/python benchmarks/dora/run.py [--tenth] [--services 1000] [--store postgresql://...]`
-The year has 1 000 000 deployments and 5 000 000 events: ten to fifteen minutes on two quiet cores and 6 GB of disk;
+The year has 1 000 000 deployments and 5 000 000 events: about twenty minutes and 6 GB of disk;
 `--tenth` has a tenth of them and takes one or two minutes.
 
 Every measurement is a process of its own, so that its peak memory is its own. Prints a table; the exit status is 1 if
