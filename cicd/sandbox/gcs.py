@@ -12,7 +12,9 @@ import base64
 import hashlib
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote
@@ -133,11 +135,16 @@ def _listed(bucket: GcsBucket, params: Mapping[str, str], *, stale: bool) -> Ans
     folders: list[str] = []
     page: dict[str, Any] = {"kind": "storage#objects"}
     last = b""
-    for item in bucket.list(stale=stale):
+    start = max(params.get("startOffset", "").encode(), prefix.encode(), after)
+    end = params.get("endOffset", "").encode()
+    ordered = bucket.list(stale=stale)  # by the bytes of the names, so that those with the prefix are together
+    for item in islice(ordered, bisect_left(ordered, start, key=lambda item: item.name.encode()), None):
         entry = item.name
+        if not entry.startswith(prefix) or (end and entry.encode() >= end):
+            break
         if delimiter and delimiter in item.name[len(prefix) :]:
             entry = prefix + item.name[len(prefix) :].partition(delimiter)[0] + delimiter
-        if not item.name.startswith(prefix) or entry.encode() <= after or entry in folders:
+        if entry.encode() <= after or entry in folders:
             continue
         if len(items) + len(folders) == size:
             page["nextPageToken"] = base64.urlsafe_b64encode(last).decode()
