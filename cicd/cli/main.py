@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -85,8 +83,6 @@ def cli(ctx: click.Context, config_path: str | None) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the documented exit code; the console script passes it to `sys.exit`."""
-    if argv is None:  # the process ends with this command: looking for garbage in what goes anyway takes 60 ms
-        atexit.register(gc.freeze)
     try:
         result = cli.main(args=list(argv) if argv is not None else None, prog_name="headgate", standalone_mode=False)
     except click.exceptions.Abort:
