@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -39,10 +38,14 @@ class _Format(msgspec.Struct):
     format: Any = None
 
 
-@cache
+_DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+
+
 def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
     """Made when needed, and once."""
-    return msgspec.json.Decoder(kind)
+    if kind not in _DECODERS:
+        _DECODERS[kind] = msgspec.json.Decoder(kind)
+    return _DECODERS[kind]
 
 
 def dump(document: Manifest | Claims | LockDocument) -> bytes:

@@ -47,6 +47,10 @@ class _Entry:
     oid: str
 
 
+Entries = Mapping[str, _Entry]
+"""What Git has in a folder, by path relative to it."""
+
+
 def fetch_commit(git: Git, ref: str) -> Commit:
     """Resolve `ref`. Raises `NotFoundError` when there is no such commit, `ConfigError` outside a repository."""
     try:
@@ -68,16 +72,17 @@ def fetch_tree(
     *,
     known: Mapping[str, tuple[str, int]],
     prefix: str = "",
+    entries: Entries | None = None,
 ) -> tuple[DesiredFile, ...]:
     """The files to deliver, ordered by path.
 
-    `known` gives MD5 and size of blobs whose content need not be read again. `prefix` is that of the DAG folder in the
-    bucket, for the limit on names. Raises `NotFoundError` when the folder does not exist at the commit, and
-    `UnsafeActionError` that names the file for links out of the tree, submodules, Git LFS pointers and names that a
-    bucket or a file system cannot carry.
+    `entries` are those of the folder at the commit where they were fetched already. `known` gives MD5 and size of blobs
+    whose content need not be read again. `prefix` is that of the DAG folder in the bucket, for the limit on names.
+    Raises `NotFoundError` when the folder does not exist at the commit, and `UnsafeActionError` that names the file for
+    links out of the tree, submodules, Git LFS pointers and names that a bucket or a file system cannot carry.
     """
     where = f"{selection.source} at {commit.sha[:12]}"
-    entries = _list(git, commit, selection.source, where)
+    entries = fetch_entries(git, commit, selection.source) if entries is None else entries
     chosen = selector(selection.include, selection.exclude)
     places = {entry.oid: path for path, entry in entries.items() if entry.mode.startswith("100")}
     blobs.look_in(WorkTree(git.path / selection.source), places)
@@ -116,8 +121,9 @@ def _hashes(
     return hashes
 
 
-def _list(git: Git, commit: Commit, source: str, where: str) -> dict[str, _Entry]:
-    """Every entry of the folder, by path relative to it."""
+def fetch_entries(git: Git, commit: Commit, source: str) -> Entries:
+    """Every entry of the folder, by path relative to it. Raises `NotFoundError` when there is no such folder."""
+    where = f"{source} at {commit.sha[:12]}"
     folder = posixpath.normpath(source)
     if folder.startswith("..") or not (done := _ls_tree(git, commit, f"./{folder}")):
         # Up from the working folder, or a bare repository, in which nothing is relative to that.

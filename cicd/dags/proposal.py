@@ -108,21 +108,22 @@ def propose(bundle: Bundle, load: Loader) -> Proposal:
 
 
 def _propose(bundle: Bundle, load: Loader, books: Books, began: Manifest | None) -> Proposal:
-    tree = load(books)
-    if not tree.files:
-        raise ConfigError(
-            "no file is left to deliver",
-            where=tree.source,
-            next_step="Check source, include and exclude. An empty release would delete every DAG.",
-        )
-    age = tree.compare(books.manifest.commit) if books.manifest else Age.NOT_OLDER
-    if bundle.refuse_older:
-        _refuse_older(tree, age, books.manifest)
-    with ThreadPoolExecutor(1, thread_name_prefix="dags-overlap") as beside:
+    with ThreadPoolExecutor(2, thread_name_prefix="dags-look") as beside:
+        observing = beside.submit(observe, bundle.target, books)
+        tree = load(books)
+        if not tree.files:
+            raise ConfigError(
+                "no file is left to deliver",
+                where=tree.source,
+                next_step="Check source, include and exclude. An empty release would delete every DAG.",
+            )
         # Of the same commit nothing is to be done as a rule, so that the look is not worth its request.
         early = books.manifest is None or books.manifest.commit != tree.commit
         bundles = beside.submit(bundle.ledger.bundles) if early and not bundle.allow_overlap else None
-        actual = observe(bundle.target, books)
+        age = tree.compare(books.manifest.commit) if books.manifest else Age.NOT_OLDER
+        if bundle.refuse_older:
+            _refuse_older(tree, age, books.manifest)
+        actual = observing.result()
     facts = (tree.files, actual, books.manifest)
     changes = plan(*facts, claims=books.claims, rules=bundle.rules)
     if changes:  # the order is worth reading files for only when the plan is allowed

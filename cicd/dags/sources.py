@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from cicd.dags.archive import Archive
 from cicd.dags.gitblobs import GitBlobs
-from cicd.dags.gittree import Selection, fetch_commit, fetch_tree
+from cicd.dags.gittree import Selection, fetch_commit, fetch_entries, fetch_tree
 from cicd.dags.ledger import Books, Ledger
 from cicd.dags.model import DesiredFile, Manifest
 from cicd.dags.proposal import Age, Loader, Tree
@@ -15,10 +17,13 @@ from headgate.git import Git
 def from_git(git: Git, blobs: GitBlobs, selection: Selection, *, prefix: str) -> Loader:
     """Deliver the tree of a commit. The commit is resolved now, so that all targets of one run get the same."""
     commit = fetch_commit(git, selection.ref)
+    beside = ThreadPoolExecutor(1, thread_name_prefix="dags-git")
+    entries = beside.submit(fetch_entries, git, commit, selection.source)  # while the bookkeeping is read
+    beside.shutdown(wait=False)
 
     def load(books: Books) -> Tree:
         known = {file.blob: (file.md5, file.size) for file in books.manifest.files} if books.manifest else {}
-        files = fetch_tree(git, blobs, commit, selection, known=known, prefix=prefix)
+        files = fetch_tree(git, blobs, commit, selection, known=known, prefix=prefix, entries=entries.result())
         return Tree(
             files=files,
             content=blobs,
