@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ import pytest
 from cicd.dags.http1 import LostError, TimedOutError
 from cicd.dags.wire import Wire
 from headgate.errors import ConfigError
+from tests.testing.certificates import make_certificate, server_context
 
 
 class Raw(threading.Thread):
@@ -197,21 +196,13 @@ def test_addresses_that_are_none(url: str) -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl makes the certificate")
-    made = tmp_path / "both.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(made), "-out", str(tmp_path / "c.pem")]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    made.write_text(made.read_text() + (tmp_path / "c.pem").read_text())
-    return made
+    return make_certificate(tmp_path)
 
 
 def test_tls_is_checked(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.with_name("c.pem")))
+    context = server_context(certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with server(ok(), ok(), context=context) as raw, wire(raw.port, scheme="https") as http:
         assert http.request("GET", "/a", headers={}).content == b"hello"
         assert http.request("GET", "/a", headers={}).content == b"hello"
@@ -222,8 +213,7 @@ def test_an_unknown_certificate_is_refused(certificate: Path, monkeypatch: pytes
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context = server_context(certificate)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         refused: list[Exception] = []
 
