@@ -19,6 +19,7 @@ from headgate.clock import Clock
 
 _Result = TypeVar("_Result")
 
+_LOOK_S = 0.2
 MOST = 128
 """Connections at once."""
 
@@ -55,7 +56,8 @@ class Swarm:
         thread = threading.Thread(target=drive, name="dags-swarm", daemon=True)
         thread.start()
         try:
-            finished.wait()
+            while not finished.wait(_LOOK_S):  # a signal that another thread took does not end the wait
+                continue
         except BaseException:
             rounds.stop()
             finished.wait()

@@ -74,7 +74,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\
 )  # fmt: skip
 def test_every_form_of_answer(reply: Reply) -> None:
     with raw_server(lambda _: reply) as server, wire(server) as http:
-        found = hold(http, (say(number, attempts=5) for number in range(40)))
+        found = hold(http, (say(number, attempts=50) for number in range(40)))
         assert {number: (a.status, a.content) for number, a in found.items()} == dict.fromkeys(
             range(40), (200, b"hello")
         )
