@@ -71,7 +71,9 @@ def measured(command: Sequence[str | Path], log: Path, *, codes: Sequence[int] =
     """Run a command to its end. `RuntimeError` with its last line where it fails or takes too long."""
     with log.open("w") as errors, tempfile.TemporaryFile("w+") as output:
         started = time.perf_counter()
-        process = subprocess.Popen(list(map(str, command)), stdout=output, stderr=errors, start_new_session=True)
+        process = subprocess.Popen(
+            list(map(str, command)), stdout=output, stderr=errors, env=_environment(), start_new_session=True
+        )
         watchdog = threading.Timer(TIMEOUT_S, os.kill, (process.pid, signal.SIGKILL))
         watchdog.daemon = True
         watchdog.start()
@@ -96,6 +98,11 @@ def measured(command: Sequence[str | Path], log: Path, *, codes: Sequence[int] =
         checks=checks,
         passed=passed,
     )
+
+
+def _environment() -> dict[str, str]:
+    """That of this process, but that Python may keep what it compiles, as for whatever is installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def said(text: str) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,6 +125,10 @@ def run(
     from gates.verdict import Severity
     from headgate.interrupts import stop_signals
 
+    if "duckdb" not in sys.modules:
+        # What is loaded by now need not be looked through when the process ends: 40 ms. What DuckDB's binding brings
+        # later must be: it complains about what is left.
+        gc.freeze()
     if sample_passes and sample is None:
         raise click.UsageError("--sample-passes is about a sample: name its --sample.")
     data = _data(source, sample)
@@ -255,7 +260,6 @@ def _set_aside(report: Report, data: Data, folder: Path, reveal: tuple[str, ...]
 def _show(report: Report, output: str, *, full: bool, allow_empty: bool, sample: float | None) -> None:
     """The result on stdout; what keeps it from a pass on stderr as well, where stdout is for a program."""
     import os
-    import sys
 
     if output == "table":
         from gates.report.text import render_text

@@ -89,6 +89,7 @@ def refused(done: Done, code: int, *said: str) -> None:
     assert done.code == code, done.err
     assert done.out == ""
     assert done.err.startswith("headgate: error: ")
+    assert len(done.err.splitlines()) == 1
     for text in said:
         assert text in done.err
 

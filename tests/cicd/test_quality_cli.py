@@ -316,6 +316,20 @@ def test_a_planned_suite_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(("expectation", "code"), [(NOT_NULL, 0), (POSITIVE, 1)])
+def test_the_end_of_the_process_is_silent(expectation: Any, code: int) -> None:
+    """DuckDB's binding lists what is left of it on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cicd", "quality", "run", suite("s", expectation), "--data", "orders.parquet"],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_sample_is_no_pass_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
     name = suite("s", NOT_NULL, UNIQUE)
     assert run(name, "--sample", "50%", "-o", "json") == ExitCode.UNDECIDED

@@ -75,11 +75,11 @@ class LargeBatch(DuckBatch):
         said = [metric for metric in metrics if self._sayable(metric)]
         exact, others = self._parted(said)
         with ThreadPoolExecutor(max_workers=_BESIDE, thread_name_prefix="headgate-quality") as beside:
-            if any(isinstance(metric, Duplicated | Quantiles) for metric in said):
-                beside.submit(duck_arrays.load)
             known = self._simplified(exact)
             ahead = self._shares(known)
             sent = [(step, self._sent(step, beside)) for step in ahead.first]
+            if any(isinstance(metric, Duplicated | Quantiles) for metric in said):
+                beside.submit(duck_arrays.load)  # numpy; the first query is under way before it is needed
             running = self._proved(ahead.hashed)
             arrays = self._learn(said)
             learnt = [metric for metric in self._simplified(others) if metric not in known]
