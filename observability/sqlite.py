@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,13 @@ _CACHE_KIB = 65_536  # indexes of a large log are touched all over; the default 
 
 
 class SqliteDatabase:
-    """The log's database. One connection is kept, with the pages that it has read: indexes are touched all over."""
+    """The log's database. One connection is kept, with the pages that it has read: indexes are touched all over. It is
+    closed with the last use of this object, at the latest with the process."""
 
     def __init__(self, engine: Engine, where: str) -> None:
         self.engine = engine
         self.where = where
+        weakref.finalize(self, engine.dispose)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -50,11 +53,6 @@ class SqliteDatabase:
 
 def open_sqlite(url: str, *, root: Path | None, create: bool, clock: Clock, timeout_s: float) -> SqliteDatabase:
     """The database of a log that exists and has the current schema; see `observability.store.open_store`."""
-    return SqliteDatabase(*open_engine(url, root=root, create=create, clock=clock, timeout_s=timeout_s))
-
-
-def open_engine(url: str, *, root: Path | None, create: bool, clock: Clock, timeout_s: float) -> tuple[Engine, str]:
-    """The engine on a log that exists and has the current schema, and its path for messages."""
     path = _path(url, root or Path.cwd())
     if not path.is_file() and not create:
         raise ConfigError(
@@ -63,6 +61,13 @@ def open_engine(url: str, *, root: Path | None, create: bool, clock: Clock, time
             next_step="Run a gate or a release first, import events (`headgate events import FILE.jsonl`), or correct the path.",
         )
     make_folder(path.parent)
+    database = SqliteDatabase(_engine(path, timeout_s), str(path))
+    with mapped(database.where):
+        _bring_up_to_date(database, clock, timeout_s)
+    return database
+
+
+def _engine(path: Path, timeout_s: float) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         poolclass=QueuePool,
@@ -74,14 +79,16 @@ def open_engine(url: str, *, root: Path | None, create: bool, clock: Clock, time
     event.listen(engine, "connect", lambda _, record: record.info.update(file=_identity(path)))
     event.listen(engine, "checkout", lambda _, record, __: _check(record, path))
     event.listen(engine, "begin", _begin)
-    with mapped(str(path)):
-        _use_write_ahead_log(engine, clock, timeout_s)
-        with connect(engine, write=False) as connection:
-            current = is_current(connection)
-        if not current:
-            with connect(engine, write=True) as connection:
-                migrate(connection, clock, str(path))
-    return engine, str(path)
+    return engine
+
+
+def _bring_up_to_date(database: SqliteDatabase, clock: Clock, timeout_s: float) -> None:
+    _use_write_ahead_log(database.engine, clock, timeout_s)
+    with connect(database.engine, write=False) as connection:
+        current = is_current(connection)
+    if not current:
+        with connect(database.engine, write=True) as connection:
+            migrate(connection, clock, database.where)
 
 
 @contextlib.contextmanager
