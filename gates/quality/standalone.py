@@ -19,7 +19,7 @@ from gates.quality.session import Job, SuiteFindings, first_needs, run_suites
 from gates.quality.sources import AttendedBatch, Deadline, fallback_on
 from gates.quality.suite import MAX_SUITE_BYTES, Suite, parse_suite
 from gates.verdict import Outcome, Severity, Verdict, group
-from headgate.errors import ConfigError, HeadgateError
+from headgate.errors import ConfigError, HeadgateError, TransportError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,10 +185,10 @@ def explain(
 
 
 def suggest(name: str, data: Data) -> dict[str, Any]:
-    """A suite that holds on `data` as it is now."""
+    """A suite that holds on `data` as it is now. Raises `TransportError` where it cannot be read."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from gates.quality.suggest import profile_needs, suggest_suite
+    from gates.quality.suggest import profile_needs, suggest_suite, unread
 
     try:
         form = version("great-expectations")
@@ -196,7 +196,11 @@ def suggest(name: str, data: Data) -> dict[str, Any]:
         form = "1.0.0"
     with opened(data, Deadline(timeout_s=data.timeout_s)) as batch:
         schema = batch.schema()
-        return suggest_suite(name, schema, batch.compute(profile_needs(schema)), version=form)
+        values = batch.compute(profile_needs(schema))
+    wrong = unread(schema, values)
+    if wrong:
+        raise TransportError("the data cannot be read", where=data.shown, next_step=f"{batch.name} says: {wrong}")
+    return suggest_suite(name, schema, values, version=form)
 
 
 @contextlib.contextmanager

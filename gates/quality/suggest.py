@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from gates.quality.metrics import Aggregate, Column, Count, Distinct, Kind, Metric, Schema, ValueCounts, Values
+from gates.quality.metrics import Aggregate, Column, Count, Distinct, Failed, Kind, Metric, Schema, ValueCounts, Values
 from gates.quality.sql import column as named
 from gates.quality.sql import is_nan, text_length
 
@@ -53,6 +53,13 @@ def profile_needs(schema: Schema) -> tuple[Metric, ...]:
             if metric is not None
         ]
     return tuple(dict.fromkeys(needs))
+
+
+def unread(schema: Schema, values: Values) -> str:
+    """Why the rows, or the nulls of a column, could not be counted: then the data are damaged. "" where all were."""
+    asked = (ROWS, *(_asked(column).nulls for column in schema.columns))
+    found = (values.get(metric) for metric in asked)
+    return next((value.reason for value in found if isinstance(value, Failed)), "")
 
 
 def suggest_suite(name: str, schema: Schema, values: Values, *, version: str) -> dict[str, Any]:

@@ -114,6 +114,12 @@ def no_match(folder: Path) -> str:
     return str(folder / "*.parquet")
 
 
+def no_name(folder: Path) -> str:
+    """A variable that is not set: never the folder one happens to be in."""
+    parquet(folder, "SELECT 1 AS id")
+    return ""
+
+
 def empty_folder(folder: Path) -> str:
     (folder / "empty").mkdir()
     return str(folder / "empty")
@@ -252,6 +258,7 @@ def parquet(folder: Path, query: str, name: str = "a.parquet") -> Path:
     [
         no_file,
         no_match,
+        no_name,
         empty_folder,
         corrupt_parquet,
         damaged_pages,

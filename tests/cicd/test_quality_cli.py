@@ -294,6 +294,17 @@ def test_a_suggestion_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None
     assert stdout(capsys)["name"] == "drafts"
 
 
+@pytest.mark.usefixtures("folder")
+def test_nothing_is_suggested_for_data_that_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    content = bytearray(Path("orders.parquet").read_bytes())
+    content[20:120] = bytes(100)
+    Path("orders.parquet").write_bytes(content)
+    assert main(["quality", "suggest", "--data", "orders.parquet", "--write", "new.json"]) == ExitCode.UNDECIDED
+    said = capsys.readouterr().err
+    assert "orders.parquet: the data cannot be read" in said
+    assert not Path("new.json").exists()
+
+
 # -- start-up ----------------------------------------------------------------------------------------------------------
 
 HEAVY = {"pydantic", "httpx", "great_expectations", "pandas", "pyarrow", "sqlalchemy", "numpy", "yaml", "psycopg"}

@@ -13,6 +13,7 @@ from gates.quality.engines.duck_connection import DuckConnection
 from gates.quality.engines.duck_data import check_same_columns
 from gates.quality.engines.duck_dialect import kind_of
 from gates.quality.engines.files import FileSet, find_files, reader
+from gates.quality.engines.open import file_of
 from gates.quality.engines.url import parse_table
 from gates.quality.metrics import Column, Kind
 from headgate.errors import ConfigError, ServerFaultError
@@ -70,8 +71,9 @@ class _Found:
 
 
 def _find(connection: DuckConnection, side: Side, name: str) -> _Found:
-    path = side.data.removeprefix("duckdb://").removeprefix("duckdb:")
-    if side.data.startswith("duckdb:") or Path(path).suffix.lower() in _DATABASES:
+    url = side.data.lower().startswith("duckdb://")
+    path = str(file_of(side.data)) if url else side.data.removeprefix("duckdb:")
+    if side.data.lower().startswith("duckdb:") or Path(path).suffix.lower() in _DATABASES:
         return _Found(opened=_database(connection, side, name, path))
     if side.table is not None:
         raise ConfigError("files have no tables", where=side.shown, next_step="Leave --table out.")

@@ -61,6 +61,8 @@ def find_files(paths: Sequence[str | Path]) -> FileSet:
 
 
 def _expand(path: str) -> list[str]:
+    if not path.strip():  # a variable that is not set; as a path, it would be the folder we are in
+        raise ConfigError("no data is named", where="the path is empty", next_step="Name a file, a folder or a glob.")
     place = Path(path)
     if place.is_file():
         return [path]

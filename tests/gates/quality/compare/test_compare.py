@@ -378,6 +378,21 @@ def test_two_tables_of_one_file(tmp_path: Path) -> None:
         compared(path, path)
 
 
+def test_the_url_of_a_duckdb_file_means_what_it_means_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "shop.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE a AS SELECT i AS id FROM range(9) t(i)")
+    monkeypatch.chdir(tmp_path)
+    for url in ("duckdb:///shop.duckdb", f"duckdb:///{path}", f"duckdb://{path}", "DuckDB:///shop.duckdb"):
+        found = fetch_comparison(Side(data=url, table="a"), Side(data=str(path), table="a"), Question(key=("id",)))
+        assert found.keys is not None
+        assert found.keys.matched == 9
+    with pytest.raises(ConfigError, match="no such file"):
+        fetch_comparison(Side(data="duckdb:///gone.duckdb", table="a"), Side(data=str(path)), Question(key=("id",)))
+
+
 def test_segments_and_shifts(tmp_path: Path, base: Path) -> None:
     rows = [[row[0], row[1], 1000 if row[1] == "DE" else row[2], row[3]] for row in ROWS if row[1] is not None]
     found = compared(base, write_rows(tmp_path / "head.parquet", ORDERS, rows), "id", segment="country")
