@@ -105,6 +105,15 @@ def test_a_lock_that_stays_is_told_apart(store: SqlEventStore, tmp_path: Path) -
         holder.close()
 
 
+def test_the_file_is_left_alone_with_the_last_use_of_the_store(tmp_path: Path) -> None:
+    """SQLite removes its write-ahead log when the last connection is closed."""
+    store = open_store("sqlite:///events.db", root=tmp_path)
+    store.append([deployed("1 09:00")])
+    assert (tmp_path / "events.db-wal").exists()
+    del store
+    assert [path.name for path in tmp_path.iterdir()] == ["events.db"]
+
+
 def test_data_is_stored_as_sorted_json(store: SqlEventStore) -> None:
     store.append([event(Kind.CHANGE_MERGED, "1 09:00", data={"b": 1, "a": "x"})])
     raw = sqlite3.connect(store.where)
