@@ -144,8 +144,7 @@ class SqliteBench:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "it's 100%25 a shop #1.db"
         self.url = f"sqlite:///{self.path}"
-        with sqlite3.connect(self.path):
-            """Made."""
+        sqlite3.connect(self.path).close()
 
     def run(self, *statements: str) -> None:
         connection = sqlite3.connect(self.path)
