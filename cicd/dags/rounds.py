@@ -82,7 +82,9 @@ class Rounds:
         if not self._busy:
             if not self._paused:
                 return bool(self._ready)
-            self._clock.sleep(max(0.0, self._paused[0][0] - self._clock.monotonic()))
+            due, _, talk = heapq.heappop(self._paused)
+            self._clock.sleep(max(0.0, due - self._clock.monotonic()))
+            self._go_on(talk, None)
             return True
         events = self._selector.select(self._wait_s())
         self._now = time.monotonic()

@@ -38,7 +38,7 @@ class WorkTree:
                 return _read(name, opened, size)
             finally:
                 os.close(opened)
-        except (OSError, ValueError):  # a NUL in the name
+        except (OSError, ValueError):  # also for a NUL in the name
             return None
 
     def close(self) -> None:
@@ -61,6 +61,8 @@ class WorkTree:
         descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         for part in folder.split("/") if folder else ():
             try:
+                if part in {"", ".", ".."}:
+                    raise ValueError("no plain path")
                 below = os.open(part, _FOLDER, dir_fd=descriptor)
             finally:
                 os.close(descriptor)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import socket
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, Literal
 
 import pytest
 
@@ -12,8 +16,10 @@ from cicd.dags.gcs import GcsStore
 from cicd.dags.gcs_auth import BearerToken
 from cicd.dags.gcs_errors import mapped_response, mapped_transport
 from cicd.dags.http1 import Answer, LostError, TimedOutError, WireError
+from cicd.dags.model import StoredObject
+from cicd.dags.store import Step
 from cicd.sandbox.gcs import GcsSandbox
-from cicd.sandbox.object_faults import Fault, FaultKind
+from cicd.sandbox.object_faults import Fault, FaultKind, Request
 from cicd.sandbox.server import AppServer
 from headgate.errors import (
     AuthenticationError,
@@ -27,6 +33,8 @@ from headgate.errors import (
     UnreachableError,
 )
 from headgate.secrets import Secret
+from tests.testing.dag_stores import md5
+from tests.testing.raw_server import Reply, Said, ok, raw_server
 from tests.testing.stepped_clock import SteppedClock
 
 LOST = [FaultKind.UNAVAILABLE, FaultKind.RATE_LIMITED, FaultKind.RESET, FaultKind.TRUNCATE]
@@ -153,6 +161,150 @@ def test_pages(sandbox: GcsSandbox, store: GcsStore) -> None:
     sandbox.faults.forget()
     assert [item.path for item in store.list("dags/")] == [f"dags/{number:05}" for number in range(2345)]
     assert len(sandbox.faults.requests) == 3
+
+
+def test_ranges_of_a_listing(sandbox: GcsSandbox, store: GcsStore) -> None:
+    """Foreign objects before, between and after the names that are expected; some of those are not there."""
+    bucket, names = sandbox.create_bucket("bucket"), [f"dags/{number:05}é🚀" for number in range(2345)]
+    foreign = ["dags/!", "dags/00999a", "dags/~", "dags/ü", "dags2/a", "a"]
+    for name in (*names[::2], *foreign):
+        bucket.put(name, b"1", "text/plain", {})
+    sandbox.faults.forget()
+    found = store.list("dags/", expected=names)
+    assert len(sandbox.faults.requests) == 3
+    assert found == store.list("dags/")
+    assert [item.path for item in found] == sorted([*names[::2], *foreign[:4]])
+
+
+def test_ranges_with_more_than_a_page_each(sandbox: GcsSandbox, store: GcsStore) -> None:
+    bucket = sandbox.create_bucket("bucket")
+    for number in range(4000):
+        bucket.put(f"dags/{number:05}", b"1", "text/plain", {})
+    found = store.list("dags/", expected=[f"dags/{number:05}" for number in range(1000)])
+    assert [item.path for item in found] == [f"dags/{number:05}" for number in range(4000)]
+
+
+def test_a_server_that_knows_no_ranges(monkeypatch: pytest.MonkeyPatch, clock: SteppedClock) -> None:
+    """It answers everything to everybody; of an object that changes meanwhile the newest counts."""
+    asked = itertools.count(7)
+
+    def script(said: Said) -> Reply:
+        items = [{"name": f"dags/{n:04}", "size": "1", "generation": str(n + 1)} for n in range(1500)]
+        items[0]["generation"] = str(next(asked))
+        start = 1000 if b"pageToken=" in said.head else 0
+        page = {"items": items[start : start + 1000], **({} if start else {"nextPageToken": "more"})}
+        return ok(json.dumps(page).encode())
+
+    with raw_server(script) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"127.0.0.1:{server.port}")
+        store = GcsStore("bucket", clock=clock)
+        found = store.list("dags/", expected=[f"dags/{n:04}" for n in range(1200)])
+        store.close()
+    assert [item.path for item in found] == [f"dags/{n:04}" for n in range(1500)]
+    assert found[0].generation >= 8
+
+
+def steps_of(files: dict[str, bytes]) -> Iterator[Step]:
+    return (Step(path, 0, md5(data), partial(bytes, data)) for path, data in files.items())
+
+
+def carried_out(store: GcsStore, steps: Iterable[Step]) -> dict[str, StoredObject | None]:
+    """What was done, by name; each step once."""
+    done: list[tuple[str, StoredObject | None]] = []
+    store.carry_out(steps, permit=lambda: None, done=lambda path, stored: done.append((path, stored)))
+    assert len(dict(done)) == len(done)
+    return dict(done)
+
+
+FILES = {f"dags/f{number}.py": b"%d" % number * number for number in range(60)}
+
+
+@pytest.mark.parametrize("kind", LOST)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_many_at_once_with_a_fault_at_every_third_request(
+    sandbox: GcsSandbox, store: GcsStore, kind: FaultKind, when: Literal["before", "after"]
+) -> None:
+    """Writes and deletes: all done, each once, with what the bucket says of them."""
+    failed: Counter[str] = Counter()
+
+    def decide(number: int, request: Request) -> Fault | None:
+        if number % 3 or failed[request.name] == 4:
+            return None
+        failed[request.name] += 1
+        return Fault(kind=kind, when=when)
+
+    sandbox.faults.decide = decide
+    written = carried_out(store, steps_of(FILES))
+    sandbox.faults.decide = None
+    assert {item.path: item for item in store.list("")} == written
+    assert {path: md5(data) for path, data in FILES.items()} == {path: s.md5 for path, s in written.items() if s}
+    failed.clear()
+    sandbox.faults.decide = decide
+    gone = carried_out(store, [Step(path, stored.generation) for path, stored in written.items() if stored])
+    sandbox.faults.decide = None
+    assert gone == dict.fromkeys(FILES)
+    assert failed.total() >= 20
+    assert store.list("") == ()
+
+
+def test_many_at_once_with_a_token_that_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is refused once with the old token, and the token is renewed."""
+    renewed: list[str] = []
+
+    class Renewable:
+        def headers(self) -> dict[str, str]:
+            return {"Authorization": f"Bearer {'new' if renewed else 'old'}-token"}
+
+        def renew(self, refused: Mapping[str, str]) -> None:
+            renewed.append(refused["Authorization"])
+
+    with GcsSandbox(buckets=["bucket"], token="new-token") as sandbox:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", sandbox.url)
+        store = GcsStore("bucket", credentials=Renewable())
+        assert carried_out(store, steps_of(FILES)).keys() == FILES.keys()
+        assert set(renewed) == {"Bearer old-token"}
+        store.close()
+        with pytest.raises(AuthenticationError, match="does not accept the credentials"):
+            carried_out(GcsStore("bucket", credentials=BearerToken(Secret("other-token"))), steps_of(FILES))
+
+
+def test_many_at_once_somebody_elses_object_is_a_conflict(sandbox: GcsSandbox, store: GcsStore) -> None:
+    theirs = store.write("dags/f7.py", b"theirs", if_generation=0)
+    sandbox.faults.inject(Fault(kind=FaultKind.RESET, match="f7.py"))
+    with pytest.raises(ConflictError, match=r"f7\.py"):
+        carried_out(store, steps_of(FILES))
+    assert store.read("dags/f7.py") == (b"theirs", theirs.generation)
+
+
+def test_many_at_once_an_equal_object_of_somebody_else_is_a_conflict_too(store: GcsStore) -> None:
+    store.write("dags/f7.py", FILES["dags/f7.py"], if_generation=0)
+    with pytest.raises(ConflictError, match=r"f7\.py"):
+        carried_out(store, steps_of(FILES))
+
+
+def test_many_at_once_what_cannot_be_read_stops_it(store: GcsStore) -> None:
+    def unreadable() -> bytes:
+        raise RemoteStateError("gone", next_step="Look.")
+
+    steps = [*steps_of(FILES), Step("dags/x", 0, md5(b""), unreadable), *steps_of({"dags/never": b""})]
+    with pytest.raises(RemoteStateError, match="gone"):
+        carried_out(store, steps)
+    assert {item.path for item in store.list("")} <= FILES.keys()
+
+
+def test_many_at_once_another_content_than_was_meant_is_noticed(store: GcsStore) -> None:
+    with pytest.raises(ServerFaultError, match="does not match what was sent"):
+        carried_out(store, [Step("dags/a", 0, md5(b"meant"), lambda: b"sent")])
+
+
+def test_many_at_once_what_does_not_go_away(sandbox: GcsSandbox, store: GcsStore, clock: SteppedClock) -> None:
+    sandbox.faults.decide = lambda _, request: (
+        Fault(kind=FaultKind.UNAVAILABLE) if request.name == "dags/f5.py" else None
+    )
+    with pytest.raises(ServerFaultError, match="fails after several attempts"):
+        carried_out(store, steps_of(FILES))
+    assert len([request for request in sandbox.faults.requests if request.name == "dags/f5.py"]) == 5
+    assert clock.monotonic() == pytest.approx(0.2 + 0.4 + 0.8 + 1.6)
 
 
 def test_nobody_listens(monkeypatch: pytest.MonkeyPatch, clock: SteppedClock) -> None:
