@@ -264,8 +264,10 @@ def test_many_at_once_with_a_token_that_expires(monkeypatch: pytest.MonkeyPatch)
         assert carried_out(store, steps_of(FILES)).keys() == FILES.keys()
         assert set(renewed) == {"Bearer old-token"}
         store.close()
+        other = GcsStore("bucket", credentials=BearerToken(Secret("other-token")))
         with pytest.raises(AuthenticationError, match="does not accept the credentials"):
-            carried_out(GcsStore("bucket", credentials=BearerToken(Secret("other-token"))), steps_of(FILES))
+            carried_out(other, steps_of(FILES))
+        other.close()
 
 
 def test_many_at_once_somebody_elses_object_is_a_conflict(sandbox: GcsSandbox, store: GcsStore) -> None:
