@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import click
@@ -37,6 +38,9 @@ EXTRAS: dict[str, str] = {
 }
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
 def report(error: Exception) -> int:
     """Print `error` for a person and return its exit code.
 
@@ -57,6 +61,10 @@ def report(error: Exception) -> int:
     if isinstance(error, HeadgateError):
         click.echo(f"headgate: error: {mask(str(error))}", err=True)
         return error.exit_code
+    if isinstance(error, OSError) and error.errno in _FULL:
+        where = mask(str(error.filename or "output"))
+        click.echo(f"headgate: error: {where}: {error.strerror}. Make room, and run the same command again.", err=True)
+        return ExitCode.UNDECIDED
     text = mask(f"{type(error).__name__}: {error}")
     click.echo(
         f"headgate: unexpected error: {text}. This is a defect in Headgate; run again with HEADGATE_DEBUG=1 and report what it prints.",

@@ -95,6 +95,23 @@ def test_a_missing_module_of_our_own_is_a_defect(capsys: pytest.CaptureFixture[s
     assert "defect" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_a_full_disk_is_no_defect() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-m", "cicd", "completion", "bash"],
+            cwd=Path(__file__).resolve().parents[2],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == ExitCode.UNDECIDED
+    assert (
+        done.stderr == "headgate: error: output: No space left on device. Make room, and run the same command again.\n"
+    )
+
+
 def test_a_secret_in_an_error_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
     secret = Secret("very-secret-token-1")
     report(ConfigError(f"refused {secret.reveal()}"))
