@@ -71,7 +71,8 @@ class _Connection(asyncio.Protocol):
     def _sized(self, size: int) -> bytes | None:
         if len(self._buffer) < size:
             return None
-        body = bytes(self._buffer[:size])
+        with memoryview(self._buffer) as view:
+            body = bytes(view[:size])
         del self._buffer[:size]
         return body
 

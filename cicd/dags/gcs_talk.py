@@ -5,6 +5,7 @@ https://cloud.google.com/storage/docs/json_api/v1/objects and .../request-precon
 
 from __future__ import annotations
 
+import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ _FIELDS_OF_ONE = "name,size,md5Hash,generation,updated,contentEncoding"
 _FIELDS = f"items({_FIELDS_OF_ONE}),nextPageToken"
 _PAGE = 1000  # the API's own maximum
 _PLAIN = "/(),"  # means nothing in a query
+_SAFE = re.compile(r"[A-Za-z0-9_.~/(),-]+").fullmatch
 
 
 class _Resource(Struct):
@@ -90,7 +92,7 @@ class GcsTalks:
         """`md5` is the hash of `data`."""
         ask = Ask(
             "POST",
-            f"/upload{self._objects}?uploadType=media&name={quote(path, safe=_PLAIN)}"
+            f"/upload{self._objects}?uploadType=media&name={path if _SAFE(path) else quote(path, safe=_PLAIN)}"
             f"&ifGenerationMatch={if_generation}&fields={_FIELDS_OF_ONE}",
             f"Content-Type: {'text/x-python' if path.endswith('.py') else 'application/octet-stream'}\r\n",
             data,
@@ -133,8 +135,8 @@ class GcsTalks:
             attempt += 1
             last = attempt == _ATTEMPTS
             proof = self._credentials.headers()
-            fields = "".join([f"{key}: {value}\r\n" for key, value in proof.items()]) if proof else ""
-            answer = yield Ask(ask.method, ask.target, ask.fields + fields, ask.body)
+            fields = "".join([f"{key}: {value}\r\n" for key, value in proof.items()])
+            answer = yield Ask(ask.method, ask.target, ask.fields + fields, ask.body) if proof else ask
             if not isinstance(answer, Answer):
                 if last:
                     raise mapped_transport(answer or WireError(), self._where, self._url) from answer

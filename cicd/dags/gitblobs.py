@@ -15,7 +15,7 @@ from itertools import islice
 from types import TracebackType
 from typing import IO, Self, cast
 
-from cicd.dags.imports import Sketch
+from cicd.dags.imports import Sketch, sketch_of
 from cicd.dags.model import DesiredFile
 from cicd.dags.worktree import WorkTree
 from headgate.errors import HeadgateError, RemoteStateError, RemoteTimeoutError
@@ -46,6 +46,7 @@ class GitBlobs:
         self._tree: WorkTree | None = None
         self._places: Mapping[str, str] = {}
         self._sketches: dict[str, Sketch] = {}
+        self._hashes: dict[str, str] = {}
 
     def look_in(self, tree: WorkTree, places: Mapping[str, str]) -> None:
         """`places` tells by object id at which path of the checkout `tree` the blob may be."""
@@ -56,7 +57,7 @@ class GitBlobs:
     def read(self, file: DesiredFile) -> bytes:
         """The content of a desired file, checked against its hash."""
         data = self._found(file.blob, file.size)
-        if data is not None and hashlib.md5(data, usedforsecurity=False).hexdigest() == file.md5:
+        if data is not None and self._is_content(data, file):
             return data
         data = self._from_git(file.blob)
         if hashlib.md5(data, usedforsecurity=False).hexdigest() != file.md5:
@@ -72,6 +73,13 @@ class GitBlobs:
         """The bytes of blob `oid` if the checkout has it unchanged."""
         data = self._found(oid)
         return data if data is not None and _object_id(data, len(oid)) == oid else None
+
+    def digest(self, oid: str, data: bytes, *, python: bool) -> str:
+        """The MD5 of blob `oid`, whose content is `data`; of a Python file a sketch is kept."""
+        self._hashes[oid] = made = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        if python:
+            self._sketches[oid] = sketch_of(data)
+        return made
 
     def pack(self, files: Sequence[DesiredFile]) -> bytes | None:
         """A Git pack with the contents of `files`, taken over as Git has compressed them; None when it makes none."""
@@ -93,11 +101,13 @@ class GitBlobs:
         return done.stdout if whole else None
 
     def sketch(self, file: DesiredFile) -> Sketch | None:
-        """What `keep_sketch` was given for the content of a file."""
+        """What was kept of a file by `digest`."""
         return self._sketches.get(file.blob)
 
-    def keep_sketch(self, oid: str, sketch: Sketch) -> None:
-        self._sketches[oid] = sketch
+    def _is_content(self, data: bytes, file: DesiredFile) -> bool:
+        if self._hashes.get(file.blob) == file.md5:  # Git's own hash tells the same and takes half the time
+            return _object_id(data, len(file.blob)) == file.blob
+        return hashlib.md5(data, usedforsecurity=False).hexdigest() == file.md5
 
     def _found(self, oid: str, size: int | None = None) -> bytes | None:
         """What the checkout has in the blob's place, which may be something else."""
@@ -163,7 +173,7 @@ class GitBlobs:
         if self._tree is not None:
             self._tree.close()
         kept, self._kept, self._tree = self._kept, None, None
-        self._index, self._end, self._places, self._sketches = {}, 0, {}, {}
+        self._index, self._end, self._places, self._sketches, self._hashes = {}, 0, {}, {}, {}
         if kept is not None:
             kept.close()
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from cicd.dags.gitblobs import GitBlobs
-from cicd.dags.imports import sketch_of
 from cicd.dags.model import DesiredFile
 from cicd.dags.names import check_name, selector
 from cicd.dags.side_by_side import side_by_side
@@ -105,9 +103,7 @@ def _hashes(
     def digest(oid: str, data: bytes) -> None:
         if len(data) <= _LFS_MAX and data.startswith(_LFS):
             raise _refused(fresh[oid], where, "Git holds only a Git LFS pointer for it, not its content")
-        hashes[oid] = hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data)
-        if fresh[oid].endswith(".py"):
-            blobs.keep_sketch(oid, sketch_of(data))
+        hashes[oid] = blobs.digest(oid, data, python=fresh[oid].endswith(".py")), len(data)
 
     def digest_checked_out(oids: Iterable[str]) -> None:
         for oid in oids:
