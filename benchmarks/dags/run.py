@@ -57,6 +57,7 @@ def make_repository(folder: Path, files: int) -> None:
         )
     git(folder, "commit", "-q", "-a", "-m", "two")
     git(folder, "tag", "two")
+    git(folder, "gc", "-q")
 
 
 def once(tool: Tool, checkout: Path, bucket: str, server: Server, home: Path) -> Sample:
@@ -86,7 +87,9 @@ def measure(tools: Sequence[Tool], origin: Path, work: Path, latency_s: float, r
             for step in STEPS:
                 checkout = work / "checkout"
                 shutil.rmtree(checkout, ignore_errors=True)
-                git(work, "clone", "-q", "-c", "advice.detachedHead=false", "-b", REF[step], str(origin), str(checkout))
+                quiet = ("-q", "-c", "advice.detachedHead=false")
+                # By its URL, because a path would link loose objects, which no clone from a server has.
+                git(work, "clone", *quiet, "-b", REF[step], origin.as_uri(), str(checkout))
                 for tool in tools:
                     server = secured if tool.tls else plain
                     if tool.slow and run:
