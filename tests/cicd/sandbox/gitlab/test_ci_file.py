@@ -130,4 +130,5 @@ def test_globs(glob: str, name: str, matches: bool) -> None:
 
 @pytest.mark.parametrize("variables", [REQUEST, PUSH])
 def test_the_pipeline_of_this_project_runs_its_checks_tests_and_gates(variables: dict[str, str]) -> None:
-    assert names((ROOT / ".gitlab-ci.yml").read_text(), variables) == ["check", "test", "gates"]
+    expected = ["check", "test", "test-3.12", "test-3.13", "gates"]
+    assert names((ROOT / ".gitlab-ci.yml").read_text(), variables) == expected
