@@ -44,6 +44,7 @@ def make_repository(folder: Path, files: int) -> None:
     """Two commits: `files` DAG files in 40 folders, then `CHANGED` of them changed."""
     (folder / "dags").mkdir(parents=True)
     git(folder, "init", "-q", "-b", "main")
+    git(folder, "config", "gc.auto", "0")  # which would begin in the background, where the one below cannot wait for it
     for number in range(files):
         path = folder / f"dags/team_{number % 40}/dag_{number}.py"
         path.parent.mkdir(exist_ok=True)

@@ -14,7 +14,7 @@ from cicd.dags.line import Address
 from cicd.dags.pace import Pace
 from cicd.dags.rounds import Rounds
 from cicd.dags.talk import Talk
-from cicd.dags.wire import Wire
+from cicd.dags.wire import Wire, no_name
 from headgate.clock import Clock
 
 _Result = TypeVar("_Result")
@@ -72,6 +72,9 @@ class Swarm:
         """The addresses of the server, or of its proxy."""
         if not self._addresses:
             route = self._wire.route
-            found = socket.getaddrinfo(route.host, route.port, type=socket.SOCK_STREAM)
+            try:
+                found = socket.getaddrinfo(route.host, route.port, type=socket.SOCK_STREAM)
+            except UnicodeError as error:
+                raise no_name(route.host) from error
             self._addresses = tuple((family, address) for family, _, _, _, address in found)
         return self._addresses

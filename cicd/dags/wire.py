@@ -103,7 +103,10 @@ class Wire:
 
     def _connect(self) -> socket.socket:
         route = self.route
-        stream = socket.create_connection((route.host, route.port), self.timeout_s)
+        try:
+            stream = socket.create_connection((route.host, route.port), self.timeout_s)
+        except UnicodeError as error:
+            raise no_name(route.host) from error
         try:
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if route.tunnel is not None:
@@ -114,6 +117,11 @@ class Wire:
             stream.close()
             raise
         return stream
+
+
+def no_name(host: str) -> LostError:
+    """What is wrong with a host that cannot be the name of one."""
+    return LostError(f"{host!r} cannot be the name of a server")
 
 
 def tunnel_problem(status: int) -> LostError | None:

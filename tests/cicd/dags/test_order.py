@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cicd.dags.imports import sketch_of
 from cicd.dags.model import Kind
-from cicd.dags.order import place
+from cicd.dags.order import Sketched, glance, place, place_read
+from tests.testing.dag_stores import PlainContent, desired
 
 DAG = "from airflow.sdk import DAG\n"
 
@@ -107,3 +109,30 @@ def test_an_import_outside_of_any_cycle_is_always_on_a_lower_level(edges: set[tu
                 found[f"m{a}.py"] == found[f"m{b}.py"] if a in reach[b] else found[f"m{a}.py"] > found[f"m{b}.py"]
             )
             assert expected
+
+
+@given(edges=st.sets(st.tuples(modules, modules)), dags=st.sets(modules))
+def test_sketches_give_the_same_order_and_files_that_need_not_be_read_are_not(
+    edges: set[tuple[int, int]], dags: set[int]
+) -> None:
+    sources = {
+        f"m{n}.py": "\n".join(
+            [DAG if n in dags else "import os", *(f"import m{b}" for a, b in sorted(edges) if a == n)]
+        ).encode()
+        for n in range(7)
+    }
+    read: list[str] = []
+
+    def taken(path: str) -> bytes:
+        read.append(path)
+        return sources[path]
+
+    sketched = {path: Sketched(sketch_of(text), lambda path=path: taken(path)) for path, text in sources.items()}  # type: ignore[misc]
+    found = place_read(sources, lambda paths: ((path, sketched[path]) for path in paths))
+    assert dict(found) == dict(place(sources))
+    assert set(read) == {f"m{a}.py" for a, _ in edges}
+
+
+def test_contents_that_keep_no_sketches_are_read() -> None:
+    content, (file,) = PlainContent({"a.py": b"import b"}), desired({"a.py": b"import b"})
+    assert glance(content, file) == b"import b"

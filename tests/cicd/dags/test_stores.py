@@ -69,6 +69,13 @@ def test_a_listing_has_the_prefix_only_and_is_ordered(store: DagStore) -> None:
     assert store.list("nothing/") == ()
 
 
+def test_names_that_are_expected_change_nothing(store: DagStore) -> None:
+    for path in ("dags/b", "dags/a/z", "dags2/c", "e"):
+        store.write(path, path.encode(), if_generation=0)
+    for expected in ([], ["dags/b"], [f"dags/{number}" for number in range(3000)]):
+        assert store.list("dags/", expected=expected) == store.list("dags/")
+
+
 def test_every_other_content_is_another_generation(store: DagStore) -> None:
     generation, seen = 0, []
     for number in range(20):

@@ -169,10 +169,13 @@ def test_nobody_listens() -> None:
             hold(http, [say(1)])
 
 
-def test_a_name_that_is_none() -> None:
-    http = Wire("http://storage.invalid", timeout_s=60)
+@pytest.mark.parametrize("host", ["storage.invalid", "a..b", "x" * 70])
+def test_a_name_that_is_none(host: str) -> None:
+    http = Wire(f"http://{host}", timeout_s=60)
     with pytest.raises(LostError):
         hold(http, [say(1)])
+    with pytest.raises(LostError):
+        http.request("GET", "/", headers={})
 
 
 def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
