@@ -28,13 +28,12 @@ DEFAULT_SORTING = 1 << 29
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shares:
-    """What one thread does beside all else; what is proved by hashes; what is run while they are sorted, and in `flow`
-    what can be one pass with that of other shares."""
+    """What is done beside all else; what is proved by hashes; and what is run while they are sorted, as one pass with that
+    of other shares as far as it streams."""
 
     first: tuple[Step, ...]
     hashed: tuple[HashProof, ...]
-    grouped: tuple[Step, ...]
-    flow: tuple[Metric, ...]
+    rest: tuple[Metric, ...]
 
 
 _BESIDE = 2
@@ -77,9 +76,9 @@ class LargeBatch(DuckBatch):
         with ThreadPoolExecutor(max_workers=_BESIDE, thread_name_prefix="headgate-quality") as beside:
             known = self._simplified(exact)
             ahead = self._shares(known)
-            sent = [(step, self._sent(step, beside)) for step in ahead.first]
             if any(isinstance(metric, Duplicated | Quantiles) for metric in said):
                 beside.submit(duck_arrays.load)  # numpy; the first query is under way before it is needed
+            sent = [(step, self._sent(step, beside)) for step in ahead.first]
             running = self._proved(ahead.hashed)
             arrays = self._learn(said)
             learnt = [metric for metric in self._simplified(others) if metric not in known]
@@ -233,13 +232,13 @@ class LargeBatch(DuckBatch):
         grouped = duck_values.by_value(counted, facts, source, dialect, self._values)
         ordered = duck_plan.in_order(grouped.left, facts, source, dialect)
         proofs, rest = duck_keys.hash_proofs(ordered.left, facts, source)
-        return _Shares(first=ordered.steps, hashed=proofs, grouped=grouped.steps, flow=tuple(rest))
+        return _Shares(first=(*ordered.steps, *grouped.steps), hashed=proofs, rest=tuple(rest))
 
     def _then(self, *shares: _Shares) -> tuple[Step, ...]:
         """What all threads work for."""
-        rest = [metric for share in shares for metric in share.flow]
+        rest = [metric for share in shares for metric in share.rest]
         flow = duck_plan.flowing(rest, self.facts(), self.source, self.dialect, self._empty(rest))
-        return (*flow.steps, *(step for share in shares for step in share.grouped), *self.plan(flow.left))
+        return (*flow.steps, *self.plan(flow.left))
 
     def _empty(self, metrics: Iterable[Metric]) -> dict[Metric, Part]:
         return {
