@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
-import select
 import subprocess
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, Self
 
+from cicd.dags.gitpipe import ASKED, Pipe, broken
 from cicd.dags.imports import Sketch, sketch_of
 from cicd.dags.model import DesiredFile
 from cicd.dags.worktree import WorkTree
-from headgate.errors import HeadgateError, RemoteStateError, RemoteTimeoutError
 from headgate.git import Git
 
-_CHUNK = 1 << 20
-_ASKED = 256  # so many requests of 41 or 65 bytes fit into a pipe while git is busy answering
 _KEPT_BYTES = 1 << 30
 _SHA1 = 40  # digits
 
@@ -39,7 +34,7 @@ class GitBlobs:
     def __init__(self, git: Git) -> None:
         self._git = git
         self._mutex = threading.Lock()
-        self._pipe: _Pipe | None = None
+        self._pipe: Pipe | None = None
         self._kept: IO[bytes] | None = None
         self._index: dict[str, tuple[int, int]] = {}
         self._end = 0
@@ -61,7 +56,7 @@ class GitBlobs:
             return data
         data = self._from_git(file.blob)
         if hashlib.md5(data, usedforsecurity=False).hexdigest() != file.md5:
-            raise _broken(self._git, file.blob, "its content is not what the manifest recorded for it")
+            raise broken(self._git, file.blob, "its content is not what the manifest recorded for it")
         return data
 
     def blob(self, oid: str) -> bytes:
@@ -130,8 +125,8 @@ class GitBlobs:
         with self._mutex:
             try:
                 while True:
-                    if len(asked) <= _ASKED // 2:
-                        more = list(islice(rest, _ASKED - len(asked)))
+                    if len(asked) <= ASKED // 2:
+                        more = list(islice(rest, ASKED - len(asked)))
                         self._started().ask(more)
                         asked += more
                     if not asked:
@@ -158,9 +153,9 @@ class GitBlobs:
         self._index[oid] = (self._end, len(data))
         self._end += len(data)
 
-    def _started(self) -> _Pipe:
+    def _started(self) -> Pipe:
         if self._pipe is None:
-            self._pipe = _Pipe(self._git)
+            self._pipe = Pipe(self._git)
         return self._pipe
 
     def _stop(self) -> None:
@@ -186,79 +181,8 @@ class GitBlobs:
         self.close()
 
 
-class _Pipe:
-    """One running `git cat-file --batch`. After an error it is of no use any more."""
-
-    def __init__(self, git: Git) -> None:
-        self._git = git
-        self._process = subprocess.Popen(
-            ["git", "cat-file", "--batch"],
-            cwd=git.path,
-            env=git.environ(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-        )
-        self._in, self._out = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
-        self._buffer = bytearray()
-        self._at = 0
-        with contextlib.suppress(AttributeError, OSError):  # a wider pipe where the system has that: fewer switches
-            fcntl.fcntl(self._out.fileno(), fcntl.F_SETPIPE_SZ, _CHUNK)
-
-    def ask(self, oids: Iterable[str]) -> None:
-        text = "".join(f"{oid}\n" for oid in oids)
-        try:
-            if text:
-                self._in.write(text.encode())
-        except BrokenPipeError as error:
-            raise _broken(self._git, text[:40], "git ended early") from error
-
-    def answer(self, oid: str) -> bytes:
-        """The next answer, which is that to `oid`."""
-        while (end := self._buffer.find(b"\n", self._at)) < 0:
-            self._fill(oid)
-        head = self._buffer[self._at : end].split()
-        if len(head) != 3 or head[1] != b"blob":
-            raise _broken(self._git, oid, "the repository does not have this blob")
-        start, size = end + 1, int(head[2])
-        while len(self._buffer) < start + size + 1:
-            self._fill(oid)
-        data = bytes(memoryview(self._buffer)[start : start + size])
-        self._at = start + size + 1
-        if self._at >= _CHUNK:
-            del self._buffer[: self._at]
-            self._at = 0
-        return data
-
-    def _fill(self, oid: str) -> None:
-        if not select.select([self._out], [], [], self._git.timeout_s)[0]:
-            raise RemoteTimeoutError(
-                f"git did not deliver blob {oid} within {self._git.timeout_s:g} s",
-                where=str(self._git.path),
-                next_step="In a partial clone objects are fetched on demand; check the Git server or clone in full.",
-            )
-        chunk = os.read(self._out.fileno(), _CHUNK)
-        if not chunk:
-            raise _broken(self._git, oid, "git ended early")
-        self._buffer += chunk
-
-    def close(self) -> None:
-        self._process.kill()
-        for pipe in (self._in, self._out):
-            with contextlib.suppress(OSError):
-                pipe.close()
-        self._process.wait()
-
-
 def _object_id(data: bytes, length: int) -> str:
     """Git's name for the content, in so many hexadecimal digits."""
     made = (hashlib.sha1 if length == _SHA1 else hashlib.sha256)(b"blob %d\0" % len(data), usedforsecurity=False)
     made.update(data)
     return made.hexdigest()
-
-
-def _broken(git: Git, oid: str, why: str) -> HeadgateError:
-    return RemoteStateError(
-        f"Git blob {oid} cannot be read: {why}", where=str(git.path), next_step="Check it with `git fsck`."
-    )
