@@ -80,6 +80,26 @@ def test_pages_and_folders(sandbox: GcsSandbox, bucket: Any) -> None:
     assert sorted(listed.prefixes) == ["d/", "f/"]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "names"),
+    [
+        (None, "d/2", ["d/1"]),
+        ("d/2", None, ["d/2", "d/e/3", "dä"]),
+        ("d/15", "d/e/3", ["d/2"]),
+        ("a", "z", ["d/1", "d/2", "d/e/3", "dä"]),
+        ("d/e/3", "d/e/3", []),
+        ("e", None, []),
+    ],
+)
+def test_ranges(sandbox: GcsSandbox, bucket: Any, start: str | None, end: str | None, names: list[str]) -> None:
+    """Names from one on and before another, with a prefix and pages."""
+    inside = sandbox.create_bucket("bucket")
+    for name in ("a", "d/1", "d/2", "d/e/3", "dä", "f/4", "z"):
+        inside.put(name, b"1", "text/plain", {})
+    listed = bucket.client.list_blobs("bucket", prefix="d", start_offset=start, end_offset=end, page_size=2)
+    assert [b.name for b in listed] == names
+
+
 def test_buckets(bucket: Any) -> None:
     bucket.client.create_bucket("another")
     assert bucket.client.get_bucket("another").name == "another"
