@@ -20,6 +20,8 @@ _QUOTED = re.compile(
 _JOINED = re.compile(rb"\\\r?\n")
 # Keywords can stand nowhere else once strings and comments are gone, so whatever looks like an import is one.
 _HEAD = re.compile(rb"(?:^|[;:])[ \t\f]*((?:from\b[^\n;]*?\bimport|import))\Z", re.MULTILINE)
+_ENDED = re.compile(rb"import(?:[ \t\f]*\([^)]*\)|[^\n(]*(?<!\\)(?<!\\\r)\n)")
+_COMMENT = ord("#")
 _NAME = re.compile(rb"\w+")
 _RELATIVE = re.compile(rb"from[\s\\]*\.")
 _SKETCHED = 4096  # bytes
@@ -99,9 +101,10 @@ def imports_of(text: bytes) -> frozenset[Import]:
 
     Of a file that is no Python what looks like an import statement counts.
     """
-    if b"import" not in text:
+    last = text.rfind(b"import")
+    if last < 0:
         return frozenset()
-    code = _QUOTED.sub(_blank, text)
+    code = _without_quotes(text, last)
     if b"\\" in code:
         code = _JOINED.sub(b" ", code)
     return frozenset().union(*(_parsed(statement) for statement in _statements(code)))
@@ -119,8 +122,20 @@ def _statements(code: bytes) -> Iterator[bytes]:
             at = rest.end()
 
 
-def _blank(match: re.Match[bytes]) -> bytes:
-    return b"" if match[0].startswith(b"#") else b"''"
+def _without_quotes(text: bytes, last: int) -> bytes:
+    """The code without strings and comments, as far as the end of the statement at `last`, where most files begin."""
+    code, at, rest = bytearray(), 0, -1
+    for quoted in _QUOTED.finditer(text):
+        start, end = quoted.span()
+        code += text[at:start]
+        at = end
+        if start > last:
+            rest = len(code) - (start - last) if rest < 0 else rest
+            if _ENDED.match(code, max(rest, 0)):
+                return bytes(code)
+        if text[start] != _COMMENT:
+            code += b"''"
+    return bytes(code + text[at:])
 
 
 @lru_cache(maxsize=4096)
