@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cicd.dags.archive import Archive, Content
+from cicd.dags.delivery import deliver
 from cicd.dags.gitblobs import GitBlobs
 from cicd.dags.gitpack import GitPack
 from cicd.dags.gittree import Selection, fetch_commit, fetch_tree
 from cicd.dags.layout import Layout
 from cicd.dags.local import LocalStore
 from cicd.dags.model import DesiredFile, Kind, OwnedFile
+from cicd.dags.sources import from_git, from_release
 from headgate.errors import RemoteStateError
 from headgate.git import Git
-from tests.testing.dag_stores import PlainContent, desired, md5
+from tests.testing.dag_stores import PlainContent, bundle, contents, desired, md5, quiet
 from tests.testing.repositories import commit_files, new_repository
+from tests.testing.stepped_clock import SteppedClock
 
 
 def owned(file: DesiredFile, pack: str) -> OwnedFile:
@@ -200,3 +204,24 @@ def test_a_damaged_git_pack_is_named_when_a_release_is_restored(store: LocalStor
     file = desired({"a.txt": b"hel-orld"})[0]
     with pytest.raises(RemoteStateError, match=r"'a\.txt' cannot be restored: the pack cannot be read"):
         Archive(store, layout).content([owned(file, "p.pack")]).read(file)
+
+
+def test_releases_from_git_are_restored_from_its_packs(packed: Git, store: LocalStore) -> None:
+    """A large first push, a large and a small change; back to each without the repository."""
+    clock, trees = SteppedClock(), dict[str, dict[str, bytes]]()
+    changes: list[dict[str, str | bytes]] = [{}, {"dags/big": noise(1_200_000, 2)}, {"dags/v1.txt": "small"}]
+    for change in changes:
+        if change:
+            commit_files(packed, change, "change")
+        with GitBlobs(packed) as blobs:
+            load = from_git(packed, blobs, Selection(source="dags", ref="HEAD"), prefix="dags/")
+            done = deliver(bundle(store), load, clock=clock, progress=quiet)
+        trees[done.manifest.release] = contents(store)
+    kinds = [
+        there[0][:2] for item in store.list(".headgate/state/dags/dags/packs/") if (there := store.read(item.path))
+    ]
+    assert sorted(kinds) == [b"PA", b"PA", b"PK"]
+    shutil.rmtree(packed.path)
+    for release, tree_then in trees.items():
+        deliver(bundle(store), from_release(bundle(store).ledger, release), clock=clock, progress=quiet)
+        assert contents(store) == tree_then
