@@ -63,10 +63,13 @@ def place_read(paths: Iterable[str], read: Read, roots: Iterable[str] = ()) -> M
     facts = {path: _Facts(imports=frozenset(), looks_like_dag=False) for path in known.difference(python)}
     roots = tuple(roots)
     local = _local_names(known, roots)
+    alone = dict[bytes | None, bool]()  # many files begin alike
     for path, text in read(python):
         seen = text.sketch if isinstance(text, Sketched) else sketch_of(text)
         imports = frozenset[str]()
-        if may_import(seen, local):
+        if seen.lines not in alone:
+            alone[seen.lines] = not may_import(seen, local)
+        if not alone[seen.lines]:
             imports = _imports(path, text.read() if isinstance(text, Sketched) else text, known, roots)
         facts[path] = _Facts(imports=imports, looks_like_dag=seen.looks_like_dag)
     imported = frozenset[str]().union(*(fact.imports for fact in facts.values()))
@@ -90,7 +93,7 @@ def importers(sources: Mapping[str, bytes], targets: Iterable[str], roots: Itera
 
 def kind_of_name(path: str) -> Kind:
     """The kind as far as the name tells it; a Python file counts as a module."""
-    if posixpath.basename(path) == ".airflowignore":
+    if path.endswith(".airflowignore") and posixpath.basename(path) == ".airflowignore":
         return Kind.IGNORE
     return Kind.MODULE if path.endswith(".py") else Kind.DATA
 
