@@ -129,7 +129,10 @@ class GcsTalks:
         return f"{self._objects}/{quote(path, safe='')}"
 
     def _send(self, permission: str, ask: Ask) -> Talk[tuple[Answer, int]]:
-        """The answer and the number of attempts. 404 of an object and 412 are answers, anything else above 399 raises."""
+        """The answer and the number of attempts.
+
+        404 of an object and 412 are answers, anything else above 399 raises.
+        """
         attempt = 0
         while True:
             attempt += 1

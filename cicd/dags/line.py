@@ -183,8 +183,9 @@ class Line:
         """Send the rest. An answer that comes before everything is sent, a refusal, is taken."""
         while self._rest:
             if not self._send_some():
+                wanted = self.writing
                 early = self._receive()
-                self.writing = True
+                self.writing = wanted
                 return early
         self.phase, self.writing = Phase.READ, False
         return None

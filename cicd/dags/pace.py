@@ -9,7 +9,10 @@ _PER_SECOND = 10_000.0  # more than any server or client does
 
 
 class Pace:
-    """`limit` is the number of requests under way at once: as many as an answer's time asks for, fewer while the server says it is too much."""
+    """`limit` is the number of requests under way at once.
+
+    It is as many as the time of an answer asks for, and fewer while the server says that it is too much.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
