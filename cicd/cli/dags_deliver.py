@@ -16,7 +16,7 @@ from cicd.dags.airflow.options import WaitOptions
 from cicd.dags.breakers import find_in_tree
 from cicd.dags.delivery import Outcome, deliver
 from cicd.dags.events import delivery_event
-from cicd.dags.gitblobs import GitBlobs
+from cicd.dags.git.blobs import GitBlobs
 from cicd.dags.model import DesiredFile, Manifest, OwnedFile
 from cicd.dags.proposal import Age, Bundle, Loader, propose
 from cicd.dags.ranges import fetch_range

@@ -12,7 +12,7 @@ from itertools import groupby
 from cicd.dags.archive import Content
 from cicd.dags.lock import Lease
 from cicd.dags.model import Action, Change, DesiredFile, Kind, StoredObject
-from cicd.dags.store import DagStore, ManyStore, Step
+from cicd.dags.stores.port import DagStore, ManyStore, Step
 from cicd.dags.target import Target
 from headgate.clock import Clock
 

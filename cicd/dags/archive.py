@@ -8,10 +8,10 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from cicd.dags.gitpack import MAGIC, GitPack
+from cicd.dags.git.pack import MAGIC, GitPack
 from cicd.dags.layout import Layout
 from cicd.dags.model import DesiredFile, OwnedFile
-from cicd.dags.store import DagStore
+from cicd.dags.stores.port import DagStore
 from headgate.errors import ConflictError, RemoteStateError
 
 PACK_BYTES = 8 * 1024 * 1024

@@ -11,7 +11,7 @@ from pathlib import Path
 from cicd.dags import documents
 from cicd.dags.layout import MANIFESTS, Layout, overlaps, parse_manifest_name
 from cicd.dags.model import Claims, Manifest, Past
-from cicd.dags.store import DagStore
+from cicd.dags.stores.port import DagStore
 from headgate.errors import ConflictError, NotFoundError, UnsafeActionError
 
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from cicd.dags import documents
 from cicd.dags.alive import is_dead
 from cicd.dags.documents import LockDocument
-from cicd.dags.store import DagStore
+from cicd.dags.stores.port import DagStore
 from headgate.clock import Clock, format_timestamp
 from headgate.errors import ConflictError, LockHeldError
 

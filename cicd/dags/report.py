@@ -171,7 +171,7 @@ def _generation(number: int | None) -> int | str | None:
     """As the store shows it: a number, or the ETag that a number beyond 64 bits stands for."""
     if number is None or number < 1 << 63:
         return number
-    from cicd.dags.s3 import etag_of
+    from cicd.dags.stores.s3 import etag_of
 
     return etag_of(number)
 

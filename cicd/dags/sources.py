@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from cicd.dags.archive import Archive
-from cicd.dags.gitblobs import GitBlobs
-from cicd.dags.gittree import Selection, fetch_commit, fetch_entries, fetch_tree
+from cicd.dags.git.blobs import GitBlobs
+from cicd.dags.git.tree import Selection, fetch_commit, fetch_entries, fetch_tree
 from cicd.dags.ledger import Books, Ledger
 from cicd.dags.model import DesiredFile, Manifest
 from cicd.dags.proposal import Age, Loader, Tree

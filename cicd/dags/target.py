@@ -15,13 +15,13 @@ from urllib.parse import unquote, urlsplit
 from cicd.dags.layout import Layout
 from cicd.dags.model import StoredObject
 from cicd.dags.names import RESERVED, name_problem
-from cicd.dags.store import DagStore
+from cicd.dags.stores.port import DagStore
 from headgate.clock import Clock
 from headgate.errors import ConfigError, UnsafeActionError
 
 if TYPE_CHECKING:
-    from cicd.dags.gcs import GcsStore
-    from cicd.dags.s3 import S3Store
+    from cicd.dags.stores.gcs import GcsStore
+    from cicd.dags.stores.s3 import S3Store
 
 
 def _nothing() -> None:
@@ -126,11 +126,11 @@ def _open_bucket(
     scheme: str, name: str, timeout_s: float, clock: Clock | None, identity: Identity
 ) -> GcsStore | S3Store:
     if scheme == "s3":
-        from cicd.dags.s3 import S3Store
+        from cicd.dags.stores.s3 import S3Store
 
         return S3Store(name, timeout_s=timeout_s, clock=clock, profile=identity.profile)
-    from cicd.dags.gcs import GcsStore
-    from cicd.dags.gcs_auth import default_credentials
+    from cicd.dags.stores.gcs import GcsStore
+    from cicd.dags.stores.gcs_auth import default_credentials
 
     credentials = default_credentials(
         anonymous=bool(os.environ.get("STORAGE_EMULATOR_HOST")),
@@ -150,8 +150,8 @@ def _open_folder(url: str, path: str, host: str) -> Target:
         raise UnsafeActionError(
             f"{RESERVED!r} is reserved for bookkeeping", where=url, next_step="Name another folder."
         )
-    from cicd.dags.local import LocalStore
     from cicd.dags.nested import find_nested
+    from cicd.dags.stores.local import LocalStore
 
     return Target(
         url=url.rstrip("/"),

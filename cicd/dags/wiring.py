@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from cicd.config import dags_terms
 from cicd.dags.alive import describe_process
-from cicd.dags.gittree import Selection
+from cicd.dags.git.tree import Selection
 from cicd.dags.lock import LockTerms
 from cicd.dags.planning import Rules
 from cicd.dags.proposal import Bundle

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from cicd.dags.delivery import deliver
-from cicd.dags.s3 import S3Store
 from cicd.dags.sources import from_release
+from cicd.dags.stores.s3 import S3Store
 from cicd.sandbox.s3 import S3Sandbox
 from headgate.errors import ConflictError, NotFoundError
 from tests.live.build import cache_root

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cicd.dags.gcs import GcsStore
-from cicd.dags.local import LocalStore
-from cicd.dags.s3 import S3Store
-from cicd.dags.store import DagStore
+from cicd.dags.stores.gcs import GcsStore
+from cicd.dags.stores.local import LocalStore
+from cicd.dags.stores.port import DagStore
+from cicd.dags.stores.s3 import S3Store
 from cicd.sandbox.gcs import GcsSandbox
 from cicd.sandbox.object_server import ObjectSandbox
 from cicd.sandbox.s3 import S3Sandbox

@@ -18,7 +18,13 @@ from headgate.clock import SystemClock
 from headgate.errors import HeadgateError
 from tests.testing.dag_stores import bundle, loader, quiet
 
-_MODULES = ["cicd.dags.gcs", "cicd.dags.s3", "cicd.dags.local", "botocore.session", "tests.testing.dag_processes"]
+_MODULES = [
+    "cicd.dags.stores.gcs",
+    "cicd.dags.stores.s3",
+    "cicd.dags.stores.local",
+    "botocore.session",
+    "tests.testing.dag_processes",
+]
 _FILE_EVENTS = frozenset(
     {"open", "os.rename", "os.utime", "os.remove", "os.mkdir", "os.rmdir", "os.scandir", "fcntl.flock", "os.truncate"}
 )

@@ -16,7 +16,7 @@ from cicd.dags.lock import LockTerms
 from cicd.dags.model import DesiredFile, StoredObject
 from cicd.dags.planning import Rules
 from cicd.dags.proposal import Age, Bundle, Loader, Tree
-from cicd.dags.store import DagStore
+from cicd.dags.stores.port import DagStore
 from cicd.dags.target import Target
 
 _Value = TypeVar("_Value")

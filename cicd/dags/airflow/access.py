@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 from cicd.dags.airflow.protocol import Version, read_token
-from cicd.dags.gcs_auth import ApplicationDefault
+from cicd.dags.stores.gcs_auth import ApplicationDefault
 from headgate.errors import AuthenticationError, ConfigError
 from headgate.http import HttpClient, Response, error_for_status
 from headgate.secrets import Secret, read_secret

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cicd.dags.alive import describe_process, is_dead
-from cicd.dags.local import LocalStore
 from cicd.dags.lock import Lease, LockTerms
+from cicd.dags.stores.local import LocalStore
 from headgate.errors import LockHeldError
 from tests.testing.stepped_clock import SteppedClock
 

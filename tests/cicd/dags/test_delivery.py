@@ -12,12 +12,12 @@ import pytest
 
 from cicd.dags.delivery import Outcome, deliver
 from cicd.dags.inspect import inspect
-from cicd.dags.local import LocalStore
 from cicd.dags.model import Manifest
 from cicd.dags.planning import Rules
 from cicd.dags.proposal import propose
 from cicd.dags.sources import from_release
-from cicd.dags.store import DagStore
+from cicd.dags.stores.local import LocalStore
+from cicd.dags.stores.port import DagStore
 from headgate.clock import SystemClock
 from headgate.errors import ConfigError, ConflictError, HeadgateError, LockHeldError, NotFoundError, UnsafeActionError
 from tests.testing.dag_stores import Killed, MortalStore, WatchedStore, bundle, commit_of, contents, loader, quiet

@@ -14,7 +14,7 @@ import pytest
 from cicd.cli.main import main
 from cicd.dags.delivery import deliver
 from cicd.dags.sources import from_release
-from cicd.dags.store import DagStore
+from cicd.dags.stores.port import DagStore
 from headgate.clock import parse_timestamp
 from headgate.errors import NotFoundError
 from headgate.git import Git

@@ -19,10 +19,10 @@ import pytest
 
 from cicd.dags import documents
 from cicd.dags.delivery import deliver
-from cicd.dags.gcs import GcsStore
-from cicd.dags.s3 import S3Store, generation_of
 from cicd.dags.sources import from_release
-from cicd.dags.store import DagStore
+from cicd.dags.stores.gcs import GcsStore
+from cicd.dags.stores.port import DagStore
+from cicd.dags.stores.s3 import S3Store, generation_of
 from cicd.sandbox.gcs import GcsSandbox
 from cicd.sandbox.gcs_objects import GcsObject
 from cicd.sandbox.object_faults import Fault, FaultKind, Request

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cicd.dags.local import LocalStore
 from cicd.dags.lock import Lease, LockTerms
+from cicd.dags.stores.local import LocalStore
 from headgate.errors import LockHeldError, RemoteStateError
 from tests.testing.dag_stores import MortalStore
 from tests.testing.stepped_clock import SteppedClock

@@ -10,8 +10,8 @@ import pytest
 from cicd.cli.main import main
 from cicd.dags.delivery import deliver
 from cicd.dags.ledger import Books
-from cicd.dags.local import LocalStore
 from cicd.dags.proposal import Age, Tree, propose
+from cicd.dags.stores.local import LocalStore
 from headgate.errors import ConflictError, UnsafeActionError
 from headgate.git import Git, clone
 from tests.testing.dag_stores import bundle, commit_of, contents, loader, quiet

@@ -14,7 +14,7 @@ import pytest
 from cicd.dags.alive import describe_process
 from cicd.dags.delivery import deliver
 from cicd.dags.inspect import inspect
-from cicd.dags.store import DagStore
+from cicd.dags.stores.port import DagStore
 from cicd.sandbox.object_faults import Fault, FaultKind, Request
 from cicd.sandbox.object_server import ObjectSandbox
 from headgate.clock import SystemClock

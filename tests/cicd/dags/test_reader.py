@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from cicd.dags.delivery import deliver
-from cicd.dags.gcs import GcsStore
-from cicd.dags.local import LocalStore
 from cicd.dags.planning import Rules
-from cicd.dags.s3 import S3Store
-from cicd.dags.store import DagStore
+from cicd.dags.stores.gcs import GcsStore
+from cicd.dags.stores.local import LocalStore
+from cicd.dags.stores.port import DagStore
+from cicd.dags.stores.s3 import S3Store
 from tests.testing.dag_buckets import KINDS, buckets_of
 from tests.testing.dag_stores import WatchedStore, bundle, contents, loader, quiet
 from tests.testing.stepped_clock import SteppedClock

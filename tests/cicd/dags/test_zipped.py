@@ -13,10 +13,10 @@ import pytest
 
 from cicd.cli.main import main
 from cicd.dags.delivery import Outcome, deliver
-from cicd.dags.local import LocalStore
 from cicd.dags.model import Kind
 from cicd.dags.planning import Rules
 from cicd.dags.sources import from_release
+from cicd.dags.stores.local import LocalStore
 from cicd.dags.zipped import make_zip, zipped
 from headgate.errors import ConfigError, UnsafeActionError
 from tests.testing.dag_stores import PlainContent, bundle, contents, desired, loader, md5, quiet
