@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +20,7 @@ from cicd.dags.delivery import Outcome, deliver
 from cicd.dags.events import delivery_event
 from cicd.dags.git.blobs import GitBlobs
 from cicd.dags.model import DesiredFile, Manifest, OwnedFile
-from cicd.dags.proposal import Age, Bundle, Loader, propose
+from cicd.dags.proposal import Age, Bundle, Loader, Proposal, propose
 from cicd.dags.ranges import fetch_range
 from cicd.dags.report import breakers_data, counts, plan_data, plan_text, where_text
 from cicd.dags.sources import from_git
@@ -168,16 +170,30 @@ def _one(
 def _deliver(app: App, destination: Destination, bundle: Bundle, load: Loader) -> Outcome:
     """Deliver and record. Where a run died before it recorded, the next one does."""
 
+    git, ahead = Git(path=repository(app, destination)), dict[tuple[str | None, str], Future[tuple[Commit, ...]]]()
+
+    def begin(proposal: Proposal) -> None:
+        """While requests are on their way: what the event is recorded with, and the commits it names."""
+        before, tree = proposal.books.manifest, proposal.tree
+        beside.submit(import_module, "cicd.record")
+        beside.submit(import_module, "observability.sqlite_append")
+        if tree.restores is None:
+            span = (before.commit if before else None, tree.commit)
+            ahead[span] = beside.submit(fetch_range, git, *span, destination.source)
+
     def in_force(manifest: Manifest) -> None:
         from cicd.record import record
 
-        git, commits = Git(path=repository(app, destination)), tuple[Commit, ...]()
-        if manifest.restores is None:
-            commits = fetch_range(git, manifest.previous_commit, manifest.commit, destination.source)
+        span, commits = (manifest.previous_commit, manifest.commit), tuple[Commit, ...]()
+        if span in ahead:
+            commits = ahead[span].result()
+        elif manifest.restores is None:
+            commits = fetch_range(git, *span, destination.source)
         event = delivery_event(manifest, target=destination.url, environment=destination.environment, commits=commits)
         record(app, [event])
 
-    outcome = deliver(bundle, load, clock=app.clock, progress=_progress(), in_force=in_force)
+    with ThreadPoolExecutor(1, thread_name_prefix="dags-event") as beside:
+        outcome = deliver(bundle, load, clock=app.clock, progress=_progress(), begin=begin, in_force=in_force)
     _warn_of_age(outcome.commit, outcome.before, outcome.age)
     if outcome.untidy:
         say(f"warning: {outcome.untidy}")

@@ -7,7 +7,7 @@ one, and plans from what is there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -54,7 +54,7 @@ def deliver(
     *,
     clock: Clock,
     progress: Progress,
-    begin: Callable[[], None] = lambda: None,
+    begin: Callable[[Proposal], None] = lambda _: None,
     in_force: Callable[[Manifest], None] = lambda _: None,
 ) -> Outcome:
     """Bring the bucket to the tree that `load` makes and put it in force as a release.
@@ -66,18 +66,44 @@ def deliver(
     somebody changes objects meanwhile, and `TransportError`. After an error nothing is lost: the release before stays
     the one in force until the last step, and running the command again completes the new one.
     """
-    proposal = propose(bundle, load)
-    if not proposal.changes and proposal.books.claims is None and proposal.books.manifest is not None:
-        return _unchanged(proposal, proposal.books.manifest)
-    begin()
     lease = Lease(bundle.target.store, bundle.ledger.layout.lock, clock, bundle.lock)
-    lease.acquire()
-    try:
-        claimed = _claim(bundle, load, proposal)
-        return _carry_out(bundle, claimed, lease, _Means(clock=clock, progress=progress, in_force=in_force))
-    except BaseException:
-        _give_back(lease)
-        raise
+    with ThreadPoolExecutor(1, thread_name_prefix="dags-lock") as beside:
+        locking = _Locking(lease, beside)
+        try:
+            proposal = propose(bundle, load, likely=locking.ask)
+            if not proposal.changes and proposal.books.claims is None and proposal.books.manifest is not None:
+                return replace(_unchanged(proposal, proposal.books.manifest), untidy=locking.give_back())
+            begin(proposal)
+            locking.take()
+            claimed = _claim(bundle, load, proposal)
+            return _carry_out(bundle, claimed, lease, _Means(clock=clock, progress=progress, in_force=in_force))
+        except BaseException:
+            locking.give_back()
+            raise
+
+
+class _Locking:
+    """The lock, which may be asked for while the bucket is listed: to wait for one after the other takes longer."""
+
+    def __init__(self, lease: Lease, beside: Executor) -> None:
+        self._lease = lease
+        self._beside = beside
+        self._asked: Future[None] | None = None
+
+    def ask(self) -> None:
+        if self._asked is None:
+            self._asked = self._beside.submit(self._lease.acquire)
+
+    def take(self) -> None:
+        """Wait until it is held. Raises what `Lease.acquire` raises."""
+        self.ask()
+        if self._asked is not None:
+            self._asked.result()
+
+    def give_back(self) -> str | None:
+        """Give it back if it was got; the reason when that fails."""
+        held = self._asked is not None and self._asked.exception() is None
+        return _give_back(self._lease) if held else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

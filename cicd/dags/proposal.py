@@ -88,13 +88,16 @@ class Proposal:
     began: Manifest | None
 
 
-def propose(bundle: Bundle, load: Loader) -> Proposal:
-    """Read the bookkeeping and the bucket, and plan. Changes nothing; raises what `plan` and the loader raise."""
+def propose(bundle: Bundle, load: Loader, *, likely: Callable[[], None] = lambda: None) -> Proposal:
+    """Read the bookkeeping and the bucket, and plan. Changes nothing; raises what `plan` and the loader raise.
+
+    `likely` is called, perhaps several times, as soon as it looks as if there is something to do.
+    """
     books = bundle.ledger.read()
     began = books.manifest
     for _ in range(_LOOKS):
         try:
-            return _propose(bundle, load, books, began)
+            return _propose(bundle, load, books, began, likely)
         except UnsafeActionError:
             # Bookkeeping and listing are two looks: what a run wrote between them is neither foreign nor by hand.
             seen, books = books, bundle.ledger.read()
@@ -107,7 +110,9 @@ def propose(bundle: Bundle, load: Loader) -> Proposal:
     )
 
 
-def _propose(bundle: Bundle, load: Loader, books: Books, began: Manifest | None) -> Proposal:
+def _propose(
+    bundle: Bundle, load: Loader, books: Books, began: Manifest | None, likely: Callable[[], None]
+) -> Proposal:
     with ThreadPoolExecutor(2, thread_name_prefix="dags-look") as beside:
         observing = beside.submit(observe, bundle.target, books)
         tree = load(books)
@@ -123,6 +128,8 @@ def _propose(bundle: Bundle, load: Loader, books: Books, began: Manifest | None)
         age = tree.compare(books.manifest.commit) if books.manifest else Age.NOT_OLDER
         if bundle.refuse_older:
             _refuse_older(tree, age, books.manifest)
+        if early:
+            likely()
         actual = observing.result()
     facts = (tree.files, actual, books.manifest)
     changes = plan(*facts, claims=books.claims, rules=bundle.rules)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import pytest
 
 from cicd.dags.delivery import Outcome, deliver
 from cicd.dags.inspect import inspect
+from cicd.dags.ledger import Books
+from cicd.dags.lock import Lease
 from cicd.dags.model import Manifest
 from cicd.dags.planning import Rules
-from cicd.dags.proposal import propose
+from cicd.dags.proposal import Tree, propose
 from cicd.dags.sources import from_release
 from cicd.dags.stores.local import LocalStore
 from cicd.dags.stores.port import DagStore
@@ -170,6 +173,33 @@ class TestPush:
         ]
 
 
+class TestLockAskedForEarly:
+    """The lock is asked for while the bucket is listed; whatever comes of the plan, it is not kept."""
+
+    def test_a_refused_plan_gives_it_back(self, store: LocalStore, clock: SteppedClock) -> None:
+        push(store, ONE, clock)
+        with pytest.raises(UnsafeActionError, match="airflow_monitoring"):
+            push(store, {**TWO, "airflow_monitoring.py": b"ours now"}, clock)
+        assert inspect(bundle(store), SystemClock().now()).lock is None
+
+    def test_another_commit_with_the_same_files_needs_none(self, store: LocalStore, clock: SteppedClock) -> None:
+        push(store, ONE, clock)
+
+        def load(books: Books) -> Tree:
+            return replace(loader(ONE)(books), commit="c" * 40)
+
+        holder = Lease(store, bundle(store).ledger.layout.lock, clock, bundle(store, run="other").lock)
+        holder.acquire()
+        outcome = deliver(bundle(store), load, clock=clock, progress=quiet)
+        assert (outcome.changes, outcome.commit, outcome.untidy) == ((), "c" * 40, None)
+        assert inspect(bundle(store), clock.now()).lock is not None
+        with pytest.raises(LockHeldError):
+            push(store, TWO, clock)
+        holder.release()
+        assert deliver(bundle(store), load, clock=clock, progress=quiet).changes == ()
+        assert_whole(store, ONE)
+
+
 class TestInForce:
     """Whoever records releases is told of each, also where the process died before it could be."""
 
@@ -182,7 +212,7 @@ class TestInForce:
                 loader(files),
                 clock=clock,
                 progress=quiet,
-                begin=lambda: told.append("begin"),
+                begin=lambda _: told.append("begin"),
                 in_force=lambda manifest: told.append(manifest.release),
             )
             return done.manifest.release
