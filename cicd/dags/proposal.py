@@ -125,11 +125,11 @@ def _propose(
         # Of the same commit nothing is to be done as a rule, so that the look is not worth its request.
         early = books.manifest is None or books.manifest.commit != tree.commit
         bundles = beside.submit(bundle.ledger.bundles) if early and not bundle.allow_overlap else None
+        if early and books.manifest is not None:  # the first release of a bundle may be refused for where it goes
+            likely()
         age = tree.compare(books.manifest.commit) if books.manifest else Age.NOT_OLDER
         if bundle.refuse_older:
             _refuse_older(tree, age, books.manifest)
-        if early:
-            likely()
         actual = observing.result()
     facts = (tree.files, actual, books.manifest)
     changes = plan(*facts, claims=books.claims, rules=bundle.rules)

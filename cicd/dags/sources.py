@@ -15,15 +15,16 @@ from headgate.git import Git
 
 
 def from_git(git: Git, blobs: GitBlobs, selection: Selection, *, prefix: str) -> Loader:
-    """Deliver the tree of a commit. The commit is resolved now, so that all targets of one run get the same."""
-    commit = fetch_commit(git, selection.ref)
+    """Deliver the tree of a commit. Git is asked from now on, while the bookkeeping is read."""
     beside = ThreadPoolExecutor(1, thread_name_prefix="dags-git")
-    entries = beside.submit(fetch_entries, git, commit, selection.source)  # while the bookkeeping is read
+    resolving = beside.submit(fetch_commit, git, selection.ref)
+    listing = beside.submit(lambda: fetch_entries(git, resolving.result(), selection.source))
     beside.shutdown(wait=False)
 
     def load(books: Books) -> Tree:
         known = {file.blob: (file.md5, file.size) for file in books.manifest.files} if books.manifest else {}
-        files = fetch_tree(git, blobs, commit, selection, known=known, prefix=prefix, entries=entries.result())
+        commit, entries = resolving.result(), listing.result()
+        files = fetch_tree(git, blobs, commit, selection, known=known, prefix=prefix, entries=entries)
         return Tree(
             files=files,
             content=blobs,
