@@ -132,12 +132,13 @@ def _claim(bundle: Bundle, load: Loader, proposal: Proposal) -> _Claimed:
     else:
         unchanged = ledger.read() == proposal.books
     if not unchanged:
+        earlier = proposal.books.claims
         try:
             proposal = replace(propose(bundle, load), began=proposal.began)
             _refuse_overtaken(bundle, proposal)
         except HeadgateError:
             # What an unfinished run claimed is in ours and has to stay.
-            if claims_generation and proposal.books.claims is None:
+            if claims_generation and earlier is None:
                 ledger.drop_claims(claims_generation)
             raise
         claims_generation = _write_claims(ledger, proposal) if proposal.changes else 0

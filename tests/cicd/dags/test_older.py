@@ -10,7 +10,7 @@ import pytest
 from cicd.cli.main import main
 from cicd.dags.delivery import deliver
 from cicd.dags.ledger import Books
-from cicd.dags.proposal import Age, Tree, propose
+from cicd.dags.proposal import Age, Proposal, Tree, propose
 from cicd.dags.stores.local import LocalStore
 from headgate.errors import ConflictError, UnsafeActionError
 from headgate.git import Git, clone
@@ -44,6 +44,20 @@ def test_of_two_that_race_the_newer_commit_wins(tmp_path: Path, age: Age, text: 
     with pytest.raises(ConflictError, match=rf"put r1-{commit_of(NEW)[:8]} in force meanwhile; .*{text}"):
         deliver(bundle(store, run="late"), load, clock=clock, progress=quiet)
     assert contents(store) == NEW
+    assert store.read(bundle(store).ledger.layout.lock) is None
+
+
+def test_one_that_is_overtaken_before_its_lock_claims_nothing(tmp_path: Path) -> None:
+    store, clock = LocalStore(tmp_path), SteppedClock()
+
+    def another(_: Proposal) -> None:
+        deliver(bundle(store, run="quick"), loader(NEW), clock=clock, progress=quiet)
+
+    late = loader(OLD, compare=lambda _: Age.OLDER)
+    with pytest.raises(ConflictError, match="is newer"):
+        deliver(bundle(store, run="late"), late, clock=clock, progress=quiet, begin=another)
+    assert contents(store) == NEW
+    assert bundle(store).ledger.read().claims is None
     assert store.read(bundle(store).ledger.layout.lock) is None
 
 
