@@ -7,11 +7,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.outcomes import told
 from tests.live.build import Built, build
 from tests.live.debian import Debian, find
 from tests.live.stack import Stack
 from tests.live.workers import agent_server
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two rows of tests may run beside each other: those that share the stack, and all others."""
+    for item in items:
+        shares = "stack" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("stack" if shares else "alone"))
 
 
 def say(text: str) -> None:
@@ -43,9 +49,3 @@ def agent(stack: Stack) -> str:
     server = agent_server(stack)
     stack.servers.start(server)
     return server.name
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How much of the contract was compared with real servers."""
-    for line in told():
-        terminalreporter.write_line(line)
