@@ -18,7 +18,7 @@ demo: setup-demo ## the main job on the embedded sandbox
 
 test: setup-dev ## the test suite
 	@$(BIN)/python tools/servers.py
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 live: setup-dev ## real Kubernetes, Argo CD, Argo Rollouts and Prometheus on loopback, until Ctrl-C
 	@$(BIN)/python -m tests.live

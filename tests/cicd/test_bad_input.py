@@ -182,7 +182,7 @@ def test_a_wrong_gitlab_token_is_named_by_doctor(platform: Path, tmp_path: Path)
         gitlab.create_project("shop/data-platform")
         rewrite(platform / "headgate.yaml", ("https://gitlab.example.com", gitlab.url))
         done = headgate(
-            platform, "doctor", "--timeout-s", "3", environ={"HEADGATE_GITLAB_TOKEN": "glpat-wrong-token-1"}
+            platform, "doctor", "--timeout-s", "30", environ={"HEADGATE_GITLAB_TOKEN": "glpat-wrong-token-1"}
         )
     assert done.code in {ExitCode.FAIL, ExitCode.UNDECIDED}
     assert "HEADGATE_GITLAB_TOKEN" in done.out

@@ -558,7 +558,7 @@ def test_a_server_that_hangs_up(tmp_path: Path) -> None:
         data = f"postgresql://user@127.0.0.1:{server.getsockname()[1]}/shop"
         done = quality(tmp_path, write_suite(tmp_path, NOT_NULL), "--data", data, "--table", "t", "-o", "json")
         server.shutdown(socket.SHUT_RDWR)
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     refused(done, 4)
 
 

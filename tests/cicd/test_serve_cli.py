@@ -54,7 +54,7 @@ def test_it_serves_takes_events_and_ends_cleanly(server: tuple[subprocess.Popen[
     )
     assert answer.status_code == 202
     process.send_signal(signal.SIGKILL)  # acknowledged is durable, however the server ends
-    process.wait(10)
+    process.wait(60)
     assert list(open_store("sqlite:///events.db", root=tmp_path, create=False).read()) == [event]
 
 
@@ -62,7 +62,7 @@ def test_ctrl_c_is_a_clean_end(server: tuple[subprocess.Popen[str], str]) -> Non
     process, url = server
     assert httpx.get(url).status_code == 200
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == ExitCode.PASS
     assert "Traceback" not in err
     assert TOKEN not in err

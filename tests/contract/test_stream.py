@@ -34,7 +34,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def _read(world: World, lines: Queue[str]) -> None:
     headers = {"Authorization": f"Bearer {world.argo.token('admin')}"}
     url = f"{world.argo.url}/api/v1/stream/applications?name=reco&projects=default"
-    with httpx.stream("GET", url, headers=headers, timeout=20) as response:
+    with httpx.stream("GET", url, headers=headers, timeout=60) as response:
         lines.put(f"{response.status_code} {response.headers['content-type']}")
         for line in response.iter_lines():
             lines.put(line)
@@ -46,8 +46,8 @@ def _collect(world: World) -> list[dict[str, Any]]:
     lines: Queue[str] = Queue()
     reader = threading.Thread(target=_read, args=(world, lines), daemon=True)
     reader.start()
-    assert lines.get(timeout=10) == "200 application/json"
-    first = lines.get(timeout=10)
+    assert lines.get(timeout=60) == "200 application/json"
+    first = lines.get(timeout=60)
     world.push("reco", "a422c6d40cc6f297b90e7173e3a6672419bd3d13")
     refresh("reco")(world)
     world.push("reco", REVISION)
@@ -55,9 +55,9 @@ def _collect(world: World) -> list[dict[str, Any]]:
     world.advance(2)
     world.argo.cut_streams()
     events = [json.loads(first)]
-    while line := lines.get(timeout=10):
+    while line := lines.get(timeout=60):
         events.append(json.loads(line))
-    reader.join(timeout=10)
+    reader.join(timeout=60)
     assert not reader.is_alive()
     return events
 
@@ -106,7 +106,7 @@ def test_stream(world: World) -> None:
 def test_a_stream_shows_only_what_was_asked_for(world: World) -> None:
     headers = {"Authorization": f"Bearer {world.argo.token('reader')}"}
     url = f"{world.argo.url}/api/v1/stream/applications?name=win&fields=result.application.metadata.name,result.type"
-    with httpx.stream("GET", url, headers=headers, timeout=20) as response:
+    with httpx.stream("GET", url, headers=headers, timeout=60) as response:
         lines = response.iter_lines()
         assert json.loads(next(lines)) == {"result": {"type": "ADDED", "application": {"metadata": {"name": "win"}}}}
         act("reco", "abort")(world)
@@ -116,6 +116,6 @@ def test_a_stream_shows_only_what_was_asked_for(world: World) -> None:
 
 
 def test_a_stream_needs_a_token(world: World) -> None:
-    answer = httpx.get(f"{world.argo.url}/api/v1/stream/applications?name=reco", timeout=20)
+    answer = httpx.get(f"{world.argo.url}/api/v1/stream/applications?name=reco", timeout=60)
     assert answer.status_code == 401
     assert answer.json()["error"]["grpc_code"] == 16

@@ -109,7 +109,7 @@ class World:
             sent["Authorization"] = f"Bearer {cluster_token if kubernetes else token}"
         is_text = isinstance(body, str)
         content = None if body is None else (body if is_text else json.dumps(body)).encode()
-        return httpx.request(method, server + path, headers=sent, content=content, timeout=20)
+        return httpx.request(method, server + path, headers=sent, content=content, timeout=60)
 
     def argocd(self, account: str) -> tuple[str, str]:
         return self.argo.url, GARBAGE if account == "garbage" else self.argo.token(account)
@@ -117,7 +117,7 @@ class World:
     @contextlib.contextmanager
     def stream(self, path: str, account: str) -> Iterator[Iterator[str]]:
         headers = {"Authorization": f"Bearer {self.argo.token(account)}"}
-        with httpx.stream("GET", self.argo.url + path, headers=headers, timeout=20) as response:
+        with httpx.stream("GET", self.argo.url + path, headers=headers, timeout=60) as response:
             response.raise_for_status()
             yield response.iter_lines()
 

@@ -34,13 +34,13 @@ def test_a_missing_program_is_a_config_error() -> None:
 
 
 def _ends(pid: int) -> bool:
-    """Whether a process that was killed is gone within 20 s; the kernel may end it a moment after the signal."""
+    """Whether a process that was killed is gone within a minute; the kernel may end it a moment after the signal."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([handle], [], [], 20)[0])
+        return bool(select.select([handle], [], [], 60)[0])
     finally:
         os.close(handle)
 
@@ -54,7 +54,7 @@ def test_on_timeout_the_whole_group_is_ended(tmp_path: Path) -> None:
         "print('started', flush=True)\n"
         "child.wait()\n"
     )
-    done = run([sys.executable, "-c", script], timeout_s=3)
+    done = run([sys.executable, "-c", script], timeout_s=5)
     assert done.timed_out
     assert done.returncode != 0
     assert done.stdout == "started\n"

@@ -13,6 +13,7 @@ from tests.live.stack import Stack
 from tests.live.workers import agent_server
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two rows of tests may run beside each other: those that share the stack, and all others."""
     for item in items:

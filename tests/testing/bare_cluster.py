@@ -46,7 +46,7 @@ contexts: [{{name: here, context: {{cluster: here, user: me}}}}]
 
     def api(self, token: str = "right-token", *, clock: Clock | None = None) -> ClusterApi:
         return self.owned(
-            ClusterApi(kubeconfig=str(self.kubeconfig(token)), timeout_s=5, clock=clock, retry=RetryPolicy(attempts=1))
+            ClusterApi(kubeconfig=str(self.kubeconfig(token)), timeout_s=60, clock=clock, retry=RetryPolicy(attempts=1))
         )
 
     def owned(self, api: Api) -> Api:

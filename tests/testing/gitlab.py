@@ -46,9 +46,9 @@ class World:
         return sha
 
     def client(self, token: str | None = None) -> gitlab.Gitlab:
-        return gitlab.Gitlab(self.sandbox.url, private_token=token or self.token, timeout=10, keep_base_url=True)
+        return gitlab.Gitlab(self.sandbox.url, private_token=token or self.token, timeout=60, keep_base_url=True)
 
-    def forge(self, token: str | None = None, *, timeout_s: float = 10.0) -> GitLabForge:
+    def forge(self, token: str | None = None, *, timeout_s: float = 60.0) -> GitLabForge:
         environ = {"HEADGATE_GITLAB_TOKEN": token or self.token}
         return connect(self.sandbox.url, self.project.path, environ=environ, clock=SteppedClock(), timeout_s=timeout_s)
 

@@ -44,7 +44,7 @@ class World:
     sandbox: JenkinsSandbox
     repo: str
 
-    def jobs(self, *, user: str | None = None, token: str | None = None, timeout_s: float = 10.0) -> JenkinsJobs:
+    def jobs(self, *, user: str | None = None, token: str | None = None, timeout_s: float = 60.0) -> JenkinsJobs:
         clock = QuickClock()
         transport = Transport(
             self.sandbox.url,

@@ -26,7 +26,7 @@ class LeaseBench:
 
     def cluster(self) -> ClusterApi:
         made = ClusterApi(
-            kubeconfig=str(self._kubeconfig), timeout_s=10, clock=self.clock, retry=RetryPolicy(attempts=1)
+            kubeconfig=str(self._kubeconfig), timeout_s=60, clock=self.clock, retry=RetryPolicy(attempts=1)
         )
         self._opened.append(made)
         return made

@@ -94,7 +94,7 @@ class MariaDb:
             password=PASSWORD,
             database=database,
             autocommit=True,
-            connect_timeout=10,
+            connect_timeout=60,
             charset="utf8mb4",
         )
 

@@ -66,7 +66,7 @@ class Postgres:
         return f"postgresql://{USER}:{PASSWORD_IN_URL}@127.0.0.1:{self.port}/{database}"
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
-        return psycopg.connect(self.url(database), autocommit=True, connect_timeout=10)
+        return psycopg.connect(self.url(database), autocommit=True, connect_timeout=60)
 
     @contextmanager
     def database(self) -> Iterator[str]:

@@ -87,7 +87,7 @@ class Prometheus:
 
     def own(self, name: str) -> float:
         """One of its own counters, by its name with its labels as /metrics writes them."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as response:
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=60) as response:
             lines = response.read().decode().splitlines()
         wanted = {part.strip("{}") for part in name.replace("{", ",{").split(",")}
         for line in lines:
@@ -99,7 +99,7 @@ class Prometheus:
     def value(self, query: str) -> float:
         """The first value of an instant query, 0 when there is none."""
         url = f"{self.url}/api/v1/query?query={urllib.request.quote(query)}"  # type: ignore[attr-defined]
-        with urllib.request.urlopen(url, timeout=10) as response:
+        with urllib.request.urlopen(url, timeout=60) as response:
             result = json.load(response)["data"]["result"]
         return float(result[0]["value"][1]) if result else 0.0
 
@@ -129,7 +129,7 @@ class Workload:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=60)
 
 
 class Load:
@@ -143,10 +143,10 @@ class Load:
 
     def stop(self) -> None:
         self._end.set()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=60)
 
     def _run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._workload.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self._workload.port, timeout=60)
         began, sent = time.monotonic(), 0
         while not self._end.is_set():
             due = int((time.monotonic() - began) * self._rate)

@@ -98,7 +98,7 @@ class ReleaseWorld:
         self.kubernetes.registry.publish(f"shop/{name}:{version}", Behaviour(error_ratio=error_ratio, ready=ready))
 
 
-def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 60.0) -> None:
     """Look every 20 ms until `condition` holds."""
     until = time.monotonic() + timeout_s
     while not condition():
@@ -180,7 +180,7 @@ def _configuration(argocd: str | None, repository: Path, deadline_s: float) -> s
     def service(name: str, strategy: str) -> str:
         return f"""\
         {name}:
-          argocd: {{{place}, app: {name}, timeout_s: 10}}
+          argocd: {{{place}, app: {name}, timeout_s: 60}}
           lock: {lock}
           gitops:
             repo: {repository}

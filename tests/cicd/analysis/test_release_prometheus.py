@@ -50,7 +50,7 @@ def discovery(world: ReleaseWorld, server: Prometheus) -> Iterator[None]:
         yield
     finally:
         end.set()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
 
 
 def _targets(world: ReleaseWorld) -> Iterator[tuple[str, dict[str, str]]]:

@@ -122,7 +122,7 @@ def test_absent_connections_are_skipped_and_do_not_spoil_the_pass() -> None:
 
 
 def test_connections_run_side_by_side_and_are_listed_in_order() -> None:
-    meeting = threading.Barrier(2, timeout=10)  # passed only when both are asked at the same time
+    meeting = threading.Barrier(2, timeout=60)  # passed only when both are asked at the same time
 
     def meet(name: str) -> Connection:
         return Connection(name=name, open=lambda: [Step(name="meet", ask=lambda: str(meeting.wait() >= 0))])

@@ -69,7 +69,7 @@ class Servers:
 
     def sync(self, application: str) -> None:
         token = self.argocd.token("admin")
-        with HttpClient(self.argocd.url, timeout_s=10, headers={"Authorization": f"Bearer {token}"}) as http:
+        with HttpClient(self.argocd.url, timeout_s=60, headers={"Authorization": f"Bearer {token}"}) as http:
             ArgoCd(http, AppRef(name=application, project="shop")).sync(revision="main", nonce="first")
 
     def wait_for_rollout(self, name: str) -> None:
@@ -127,7 +127,7 @@ def access(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ask(root: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, dict[str, Any]]]:
     """Exit code, and the leaves by name."""
-    code = main(["--config", str(root / "headgate.yaml"), "doctor", "--timeout-s", "5", "-o", "json"])
+    code = main(["--config", str(root / "headgate.yaml"), "doctor", "--timeout-s", "30", "-o", "json"])
     return code, {leaf["check"]: leaf for leaf in json.loads(capsys.readouterr().out)["checks"]}
 
 

@@ -82,7 +82,7 @@ def test_an_aborted_build_is_undecided(world: World) -> None:
     with world.jobs() as jobs:
         item = jobs.trigger("long", {})
         job = world.sandbox.job("long")
-        world.sandbox.wait_for(lambda: bool(job.builds) and "started" in job.builds[-1].text(), timeout_s=20)
+        world.sandbox.wait_for(lambda: bool(job.builds) and "started" in job.builds[-1].text(), timeout_s=60)
         world.sandbox.abort(job.builds[-1])
         result = jobs.wait(item, timeout_s=30)
     assert result.outcome is BuildOutcome.ABORTED

@@ -42,7 +42,7 @@ class Acting(ClusterApi):
     """After each patch something happens in the cluster, as a controller would do it."""
 
     def __init__(self, cluster: BareCluster, happens: Callable[[dict[str, Any]], None]) -> None:
-        super().__init__(kubeconfig=str(cluster.kubeconfig()), timeout_s=5)
+        super().__init__(kubeconfig=str(cluster.kubeconfig()), timeout_s=60)
         self.sent: list[dict[str, Any]] = []
         self._happens = happens
         cluster.owned(self)

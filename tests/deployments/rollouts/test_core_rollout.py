@@ -98,7 +98,7 @@ class Racing(ClusterApi):
     """Right before each of the first `times` patches something happens in the cluster."""
 
     def __init__(self, cluster: BareCluster, times: int, happens: Callable[[int], None]) -> None:
-        super().__init__(kubeconfig=str(cluster.kubeconfig()), timeout_s=5)
+        super().__init__(kubeconfig=str(cluster.kubeconfig()), timeout_s=60)
         self.times, self._happens = times, happens
         cluster.owned(self)
 

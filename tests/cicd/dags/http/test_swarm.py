@@ -154,7 +154,7 @@ def test_silence_times_out_and_a_slow_server_does_not() -> None:
         quiet.wait(0.15)
         return Reply(pieces=tuple(bytes([byte]) for byte in ok().pieces[0]))
 
-    with raw_server(script) as server, wire(server, timeout_s=1.0) as http:
+    with raw_server(script) as server, wire(server, timeout_s=3.0) as http:
         found: list[tuple[int, Answer]] = []
         with pytest.raises(TimedOutError):
             Swarm(http, SystemClock()).hold(map(say, range(12)), found.append, lambda: None)

@@ -220,10 +220,10 @@ def test_the_sandbox_runs_by_itself_on_a_real_clock(tmp_path: Path) -> None:
         argo.create_application(manifest("app"))
         headers = {"Authorization": f"Bearer {argo.token()}", "Content-Type": "application/json"}
         answer = httpx.post(
-            f"{argo.url}/api/v1/applications/app/sync", headers=headers, json={"project": "default"}, timeout=20
+            f"{argo.url}/api/v1/applications/app/sync", headers=headers, json={"project": "default"}, timeout=60
         )
         assert answer.status_code == 200
-        assert changed.wait(10)
+        assert changed.wait(60)
         assert argo.application("app")["status"]["operationState"]["phase"] == "Succeeded"
         argo.start()
     argo.stop()

@@ -57,7 +57,7 @@ class Bench:
         if account:
             headers["Authorization"] = f"Bearer {self.argo.token(account)}"
         content = None if body is None else json.dumps(body).encode()
-        return httpx.request(method, f"{self.argo.url}/api/v1{path}", headers=headers, content=content, timeout=20)
+        return httpx.request(method, f"{self.argo.url}/api/v1{path}", headers=headers, content=content, timeout=60)
 
     def sync(self, name: str = "app", **body: Any) -> dict[str, Any]:
         """Sync and wait until it has ended and the application has been compared again; gives the application."""

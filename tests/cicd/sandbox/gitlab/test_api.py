@@ -26,7 +26,7 @@ def ask(
     world: World, path: str, method: str = "GET", headers: dict[str, str] | None = None, **rest: Any
 ) -> requests.Response:
     headers = {"PRIVATE-TOKEN": world.token} if headers is None else headers
-    return requests.request(method, f"{world.sandbox.url}/api/v4{path}", headers=headers, timeout=10, **rest)
+    return requests.request(method, f"{world.sandbox.url}/api/v4{path}", headers=headers, timeout=60, **rest)
 
 
 PROJECT = "/projects/shop%2Fdata-platform"

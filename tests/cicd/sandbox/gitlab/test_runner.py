@@ -171,7 +171,7 @@ def test_a_running_pipeline_can_be_cancelled(world: World) -> None:
         "stages: [a, b]\nslow: {stage: a, script: [echo begun, sleep 300]}\nlate: {stage: b, script: 'true'}",
         wait=False,
     )
-    world.sandbox.wait_for(lambda: "\nbegun" in world.project.trace(pipeline, "slow"), timeout_s=20)
+    world.sandbox.wait_for(lambda: "\nbegun" in world.project.trace(pipeline, "slow"), timeout_s=60)
     with world.client() as client:
         client.projects.get(world.project.path).pipelines.get(pipeline.id).cancel()
     world.sandbox.wait_idle(20)

@@ -35,7 +35,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def ask(world: World, path: str, method: str = "GET", **rest: Any) -> requests.Response:
     rest.setdefault("auth", (world.sandbox.user, world.sandbox.token))
-    return requests.request(method, world.sandbox.url + path, timeout=10, allow_redirects=False, **rest)
+    return requests.request(method, world.sandbox.url + path, timeout=60, allow_redirects=False, **rest)
 
 
 def crumb(world: World) -> dict[str, str]:

@@ -117,7 +117,7 @@ def test_builds_that_may_not_run_side_by_side_wait_and_say_why(world: World) -> 
     assert world.sandbox.enqueue(job.name, {"SERVICE": "quick"}) is second
     assert first.build is not None
     world.sandbox.abort(first.build)
-    world.sandbox.wait_for(lambda: second.build is not None and second.build.result == "SUCCESS", timeout_s=20)
+    world.sandbox.wait_for(lambda: second.build is not None and second.build.result == "SUCCESS", timeout_s=60)
     assert first.build.result == "ABORTED"
 
 

@@ -17,5 +17,5 @@ def sandbox() -> Iterator[KubernetesSandbox]:
 @pytest.fixture(scope="module")
 def http(sandbox: KubernetesSandbox) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {sandbox.token}"}
-    with httpx.Client(base_url=sandbox.url, headers=headers, timeout=10) as client:
+    with httpx.Client(base_url=sandbox.url, headers=headers, timeout=60) as client:
         yield client

@@ -46,7 +46,7 @@ def test_a_rollout_moves_in_real_time() -> None:
         for name in ("reco-canary", "reco-stable"):
             sandbox.cluster.apply(service(name, app="reco"))
         sandbox.cluster.apply(rollout("reco", "shop/reco:1.0", canary("reco")))
-        assert done.wait(10)
+        assert done.wait(60)
 
 
 def test_an_idle_sandbox_uses_next_to_no_processor_time() -> None:
