@@ -199,6 +199,13 @@ class SqlBatch:
     def text(self, step: Step) -> str:
         return sendable(step.query if isinstance(step.query, str) else self.dialect.render(step.query))
 
+    def told(self, step: Step) -> str:
+        """The text to send, or why there is none: then a run sends what can be sent of its parts."""
+        try:
+            return self.text(step)
+        except (QueryFailedError, UntranslatableError) as exc:
+            return f"-- not sent: {exc}"
+
     def send(self, sql: str) -> Answer:
         self.queries.append(sql)
         return self.connection.execute(sql)
@@ -207,6 +214,6 @@ class SqlBatch:
         """The plain plan; nothing is sent."""
         known = dict(self._values)
         wanted = [metric for metric in dict.fromkeys(metrics) if metric not in known]
-        texts = tuple(self.text(step) for step in self.plan(wanted))
+        texts = tuple(self.told(step) for step in self.plan(wanted))
         self._values = known
         return texts

@@ -104,9 +104,12 @@ class Numbers:
 
     def _variance(self) -> float:
         """In pieces: their deviations from the mean are in no memory of their own."""
-        mean = self.values.mean()
-        pieces = (self.values[start : start + _PIECE] - mean for start in range(0, len(self.values), _PIECE))
-        return math.fsum(float((piece * piece).sum()) for piece in pieces) / (len(self.values) - 1)
+        import numpy as np
+
+        with np.errstate(over="ignore"):  # squares of what is large are infinite, as DuckDB has it
+            mean = self.values.mean()
+            pieces = (self.values[start : start + _PIECE] - mean for start in range(0, len(self.values), _PIECE))
+            return sum(float((piece * piece).sum()) for piece in pieces) / (len(self.values) - 1)
 
 
 def taken(arrays: Mapping[str, Numbers], metrics: Iterable[Metric]) -> frozenset[Metric]:
@@ -127,6 +130,7 @@ def numbers(values: Any) -> Numbers | None:
 
     if isinstance(values, np.ma.MaskedArray):
         return None
-    if values.dtype.kind == "f" and not np.isfinite(values.sum()):
-        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        if values.dtype.kind == "f" and not np.isfinite(values.sum()):
+            return None
     return Numbers(values=values)

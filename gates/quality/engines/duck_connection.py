@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from gates.quality.engines.base import Answer, QueryFailedError
+from gates.quality.engines.base import Answer, QueryFailedError, sendable
 from gates.quality.engines.open import Limits
 from headgate.errors import RemoteTimeoutError, TransportError
 
@@ -85,7 +85,7 @@ class DuckConnection:
     def arrays(self, sql: str) -> list[Any]:
         """The columns of a query as numpy arrays."""
         with self._guarded(self.raw):
-            return list(self.raw.execute(sql).fetchnumpy().values())
+            return list(self.raw.execute(sendable(sql)).fetchnumpy().values())
 
     def keep(self, values: Any, name: str) -> str:
         """A numpy array as a table of one column `name`; the table's own name is the answer."""
@@ -124,7 +124,7 @@ class DuckConnection:
 
 
 def _answer(raw: Any, sql: str) -> Answer:
-    cursor = raw.execute(sql)
+    cursor = raw.execute(sendable(sql))
     return Answer(columns=tuple(item[0] for item in cursor.description or ()), rows=cursor.fetchall())
 
 

@@ -19,7 +19,7 @@ from gates.quality.engines.duck_keys import HashProof
 from gates.quality.engines.duck_rows import Equal
 from gates.quality.metrics import Duplicated, Failed, Metric, Quantiles, Query, Rows
 from gates.quality.planner import Part, Source, Step, counting, plan, plan_one
-from gates.quality.sql import Dialect
+from gates.quality.sql import Dialect, UntranslatableError
 from gates.quality.truth import decide
 
 DEFAULT_SORTING = 1 << 29
@@ -159,10 +159,13 @@ class LargeBatch(DuckBatch):
         return [started for proof in proofs if (started := self._started(proof)) is not None]
 
     def _sent(self, step: Step, beside: ThreadPoolExecutor) -> Callable[[], Answer] | None:
-        """A step on its way in another thread; None where it has to wait for its turn."""
+        """A step on its way in another thread; None where it has to wait for its turn, or cannot be said."""
         if not self.data.shared:
             return None
-        text = self.text(step)
+        try:
+            text = self.text(step)
+        except (QueryFailedError, UntranslatableError):
+            return None
         self.queries.append(text)
         return beside.submit(self.connection.beside, text).result
 
@@ -307,9 +310,9 @@ class LargeBatch(DuckBatch):
         learnt = [metric for metric in self._simplified(others) if metric not in known]
         taken = duck_arrays.taken(arrays, (*known, *learnt))
         late = self._shares([metric for metric in learnt if metric not in taken])
-        walks = [[self.text(step) for step in share.first] for share in (ahead, late)]
+        walks = [[self.told(step) for step in share.first] for share in (ahead, late)]
         hashes = [self._hashing(share.hashed) for share in (ahead, late)]
-        then = [self.text(step) for step in self._then(ahead, late)]
+        then = [self.told(step) for step in self._then(ahead, late)]
         left = [one for one in (*known, *learnt) if isinstance(one, Quantiles) and one not in taken]
         sorts = self._explained_quantiles(left)
         if self.data.shared:
@@ -323,9 +326,9 @@ class LargeBatch(DuckBatch):
     def _explained_quantiles(self, metrics: Sequence[Quantiles]) -> list[str]:
         counts = dict.fromkeys(duck_lists.present_values(metric) for metric in metrics)
         self._decide(counts)
-        texts = [self.text(step) for step in plan(self._open(counts), self.source, self.dialect)]
+        texts = [self.told(step) for step in plan(self._open(counts), self.source, self.dialect)]
         for group in duck_lists.groups_of(metrics):
             count = self._values.get(duck_lists.present_values(group[0]))
             if isinstance(count, int) and 0 < count * duck_lists.LIST_BYTES <= self.facts().memory:
-                texts.append(self.text(duck_lists.sorted_list(group, count, self.source)))
+                texts.append(self.told(duck_lists.sorted_list(group, count, self.source)))
         return texts

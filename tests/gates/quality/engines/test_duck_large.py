@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -20,7 +22,7 @@ from gates.quality.engines.duck_connection import DuckConnection
 from gates.quality.engines.duck_facts import Tuning
 from gates.quality.engines.duckdb import open_files
 from gates.quality.engines.open import Limits
-from gates.quality.metrics import Aggregate, Count, Duplicated, Metric, Quantiles
+from gates.quality.metrics import Aggregate, Count, Duplicated, Failed, Metric, Quantiles
 from gates.quality.sql import column, literal, not_null
 
 EVERYTHING = Tuning(planned=0, hashed=0)
@@ -112,3 +114,34 @@ def test_deviations_are_those_of_the_whole(size: int, offset: float) -> None:
     expected = statistics.variance(values.tolist())
     assert found[variance] == pytest.approx(expected, rel=1e-9)
     assert found[deviation] == pytest.approx(expected**0.5, rel=1e-9)
+
+
+@pytest.mark.parametrize("size", [2, 200_000])
+def test_deviations_of_huge_numbers_are_infinite_and_nothing_is_said(size: int) -> None:
+    values = np.resize([5e151, -5e151], size) if size > 2 else np.array([1e200, -1e200])
+    deviation = Aggregate(function="stddev", argument=column("x"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Numbers(values=values).answers("x", [deviation]) == {deviation: math.inf}
+
+
+@pytest.mark.parametrize("odd", [[1e308, 1e308], [math.inf, -math.inf], [math.nan, 1.0]])
+def test_numbers_that_have_no_sum_are_left_to_duckdb_silently(odd: list[float]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert duck_arrays.numbers(np.array(odd)) is None
+
+
+def test_half_a_surrogate_pair_takes_no_other_metric_with_it(orders: str) -> None:
+    tuning = Tuning(planned=0, hashed=0, dictionary_bytes=1e9)
+    known = Count(condition=exp.In(this=column("name"), expressions=[literal("order 1")]))
+    broken = Count(condition=exp.In(this=column("name"), expressions=[literal("\ud800")]))
+    in_set = Quantiles(argument=column("code"), probabilities=(0.5,), where=broken.condition)
+    unique = Duplicated(keys=(column("name"),))
+    for chosen in (EVERYTHING, tuning, Tuning()):
+        with open_files([orders], tuning=chosen) as batch:
+            assert any("surrogate" in query or "HASH" in query for query in batch.explain([broken, unique]))
+            values = batch.compute([known, broken, in_set, unique])
+            assert (values[known], values[unique]) == (1, 0)
+            assert isinstance(values[broken], Failed)
+            assert isinstance(values[in_set], Failed)
