@@ -103,7 +103,10 @@ def open_target(
 
     Raises `ConfigError` for a malformed URL and `UnsafeActionError` for a bucket's root without `allow_root`.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:  # half an IPv6 address
+        raise _malformed(url) from error
     if parts.query or parts.fragment or parts.scheme not in {"gs", "s3", "file"}:
         raise _malformed(url)
     if parts.scheme == "file":

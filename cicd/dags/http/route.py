@@ -77,11 +77,17 @@ def _bundle() -> str:
 def _parsed(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        if parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port):
+        named = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port)
+        if named and f"{parts.netloc.rpartition('@')[2]}{parts.path}".isascii():
             return parts
     except ValueError:
         pass
-    raise ConfigError(f"{url!r} is no address of a server", next_step="Write http://HOST:PORT or https://HOST.")
+    scheme, _, rest = url.rpartition("://")  # whatever stands before an @ may be a password
+    shown = f"{scheme}://{rest.rpartition('@')[2]}" if scheme else rest.rpartition("@")[2]
+    raise ConfigError(
+        f"{shown!r} is no address of a server",
+        next_step="Write http://HOST:PORT or https://HOST, other letters than ASCII as punycode (xn--...).",
+    )
 
 
 def _proxy_for(to: SplitResult) -> SplitResult | None:

@@ -71,8 +71,12 @@ def test_flags_that_are_wrong(url: str, project: str | None, environment: str | 
 
 
 @pytest.mark.parametrize(
-    "url", ["gs://", "gs:///dags", "gs://b/a//b", "gs://b/../x", "gs://b/d?x=1", "file://host/x", "http://x/y", "dags"]
-)
+    "url",
+    [
+        "gs://", "gs:///dags", "gs://b/a//b", "gs://b/../x", "gs://b/d?x=1", "gs://[b/dags", "file://host/x",
+        "http://x/y", "dags",
+    ],
+)  # fmt: skip
 def test_malformed_targets(url: str) -> None:
     with pytest.raises(ConfigError, match="is not a target"):
         open_target(url)

@@ -188,10 +188,17 @@ def test_proxies_of_other_kinds_are_refused(monkeypatch: pytest.MonkeyPatch, pro
         Wire("http://storage.invalid", timeout_s=1)
 
 
-@pytest.mark.parametrize("url", ["ftp://host", "http://", "http://host:99999", "host:1", "http://[::1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://host", "http://", "http://host:99999", "host:1", "http://[::1", "http://例え.jp:80", "http://host/é",
+        "http://u:hush@host:99999", "http://u:hush/hush@host", "u:hush@host:1", "ftp://u:a@hush@host",
+    ],
+)  # fmt: skip
 def test_addresses_that_are_none(url: str) -> None:
-    with pytest.raises(ConfigError, match="no address of a server"):
+    with pytest.raises(ConfigError, match="no address of a server") as raised:
         Wire(url, timeout_s=1)
+    assert "hush" not in str(raised.value)
 
 
 @pytest.fixture
