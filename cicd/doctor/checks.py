@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 
 from gates.verdict import Outcome, Verdict, group
 from headgate.clock import Clock
@@ -36,11 +38,13 @@ class Step:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """Something that Headgate talks to. `open` gives its steps and may raise as they do; when one step fails those
-    after it are skipped. `absent` says why there is nothing to test: then it is SKIPPED as a whole.
+    after it are skipped. `absent` says why there is nothing to test: then it is SKIPPED as a whole. `clients` are the
+    modules that its steps will load.
     """
 
     name: str
     open: Callable[[], Iterable[Step]] = tuple
+    clients: tuple[str, ...] = ()
     absent: str = ""
     advice: str = ""
 
@@ -55,6 +59,7 @@ def run_checks(connections: Iterable[Connection], *, clock: Clock, deadline_s: f
     After `deadline_s` whatever has not answered is an ERROR. Threads that still wait then are abandoned, not joined.
     """
     listed = tuple(connections)
+    _load(name for item in listed for name in item.clients)
     found: dict[str, Verdict] = {}
     threads = [
         threading.Thread(target=lambda c=item: found.__setitem__(c.name, examine(c, clock)), daemon=True)
@@ -67,6 +72,15 @@ def run_checks(connections: Iterable[Connection], *, clock: Clock, deadline_s: f
         thread.join(max(0.0, started + deadline_s - clock.monotonic()))
     nodes = [found.get(item.name) or _late(item, deadline_s) for item in listed]
     return group("doctor", nodes, required=[item.name for item in listed])
+
+
+def _load(names: Iterable[str]) -> None:
+    """Load clients one after the other. Loaded by several threads at once, modules that need each other may be seen
+    half made, and would be called missing. Who needs one that is not there says so.
+    """
+    for name in dict.fromkeys(names):
+        with suppress(ImportError):
+            import_module(name)
 
 
 def examine(connection: Connection, clock: Clock) -> Verdict:

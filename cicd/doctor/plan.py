@@ -13,6 +13,12 @@ from cicd.doctor.checks import Connection
 from headgate.clock import Clock
 
 _NOT_CONFIGURED = "not configured"
+_GITLAB = ("gitlab", "requests")
+_BUCKETS = {
+    "gs": ("google.auth.transport.requests", "google.auth.compute_engine", "google.auth.impersonated_credentials"),
+    "s3": ("botocore.session", "botocore.exceptions"),
+}
+_KUBERNETES = ("kubernetes.client", "kubernetes.config")
 
 
 def plan_connections(config: Config, root: Path, *, clock: Clock, timeout_s: float) -> tuple[Connection, ...]:
@@ -33,7 +39,7 @@ def plan_connections(config: Config, root: Path, *, clock: Clock, timeout_s: flo
 def _gitlab(config: Config, timeout_s: float) -> Connection:
     if config.forge is None:
         return _absent("gitlab", "forge", "merge requests get no note and no commit status")
-    return Connection(name="gitlab", open=partial(servers.gitlab_steps, config.forge, timeout_s))
+    return Connection(name="gitlab", open=partial(servers.gitlab_steps, config.forge, timeout_s), clients=_GITLAB)
 
 
 def _targets(dags: DagsConfig | None, clock: Clock, timeout_s: float) -> Iterator[Connection]:
@@ -41,7 +47,8 @@ def _targets(dags: DagsConfig | None, clock: Clock, timeout_s: float) -> Iterato
         yield _absent("dag targets", "dags.targets", "no DAGs are delivered")
         return
     for name, target in dags.targets.items():
-        yield Connection(name=f"dags {name}", open=partial(local.target_steps, target, timeout_s))
+        clients = _BUCKETS.get(target.bucket.partition("://")[0], ())
+        yield Connection(name=f"dags {name}", open=partial(local.target_steps, target, timeout_s), clients=clients)
         if target.airflow is not None:
             steps = partial(local.airflow_steps, target.airflow, clock, timeout_s)
             yield Connection(name=f"airflow {name}", open=steps)
@@ -52,7 +59,8 @@ def _deploy(config: Config, root: Path, clock: Clock, timeout_s: float) -> Itera
     if deploy is None or deploy.jenkins is None:
         yield _absent("jenkins", "deploy.jenkins", "releases run where they are started")
     else:
-        yield Connection(name="jenkins", open=partial(servers.jenkins_steps, deploy.jenkins, timeout_s))
+        steps = partial(servers.jenkins_steps, deploy.jenkins, timeout_s)
+        yield Connection(name="jenkins", open=steps, clients=("requests",))
     services = tuple(_services(deploy)) if deploy else ()
     if not services:
         yield _absent("services", "deploy.environments", "no service is released")
@@ -60,13 +68,13 @@ def _deploy(config: Config, root: Path, clock: Clock, timeout_s: float) -> Itera
         name = "/".join(reversed(key))
         if service.argocd.mode == "core":
             core = partial(cluster.core_steps, service, root, clock, timeout_s)
-            yield Connection(name=f"argocd {name}", open=core)
+            yield Connection(name=f"argocd {name}", open=core, clients=_KUBERNETES)
         else:
             yield Connection(name=f"argocd {name}", open=partial(servers.argocd_steps, service, timeout_s))
         yield Connection(name=f"gitops {name}", open=partial(local.gitops_steps, service.gitops, timeout_s))
         if service.lock == "lease":
             lease = partial(cluster.lease_steps, service, key, root, clock, timeout_s)
-            yield Connection(name=f"lock {name}", open=lease)
+            yield Connection(name=f"lock {name}", open=lease, clients=_KUBERNETES)
         yield from _analysis(config, name, service, root, timeout_s)
 
 
@@ -77,7 +85,7 @@ def _analysis(config: Config, name: str, service: ServiceConfig, root: Path, tim
     used = {analysis: config.analysis[analysis] for analysis in dict.fromkeys(wanted)}
     if any(settings.source == "openmetrics" for settings in used.values()):
         pods = partial(cluster.pods_steps, service.kubernetes, root, timeout_s)
-        yield Connection(name=f"kubernetes {name}", open=pods)
+        yield Connection(name=f"kubernetes {name}", open=pods, clients=_KUBERNETES)
     for analysis, settings in used.items():
         if settings.source == "prometheus":
             yield Connection(

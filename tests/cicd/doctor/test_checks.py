@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -129,6 +131,21 @@ def test_connections_run_side_by_side_and_are_listed_in_order() -> None:
 
     verdict = run_checks([meet("b"), meet("a")], clock=CLOCK, deadline_s=30)
     assert [(node.name, node.outcome) for node in verdict.children] == [("b", Outcome.PASS), ("a", Outcome.PASS)]
+
+
+def test_clients_are_loaded_before_anything_is_asked_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads that load modules that need each other would see one of them half made."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "doctors_client.py").write_text("import threading\nLOADED_BY = threading.current_thread()\n")
+
+    def opened() -> list[Step]:
+        return [Step(name="loaded by", ask=lambda: str(sys.modules["doctors_client"].LOADED_BY.name))]
+
+    needy = Connection(name="server", open=opened, clients=("doctors_client", "no_such_module"))
+    (leaf,) = run_checks([needy], clock=CLOCK, deadline_s=60).leaves()
+    assert (leaf.outcome, leaf.message) == (Outcome.PASS, threading.current_thread().name)
 
 
 def test_what_has_not_answered_by_the_deadline_is_an_error() -> None:
