@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +9,11 @@ import click
 
 from cicd.cli.analysis_files import counted_lines, dump, emit_document, folder, manifests, write
 from cicd.cli.context import App, emit, output_option, say
+from cicd.cli.quantities import Number
 from headgate.exit_codes import ExitCode
 
-
-class _Number(click.FloatRange):
-    """A range that NaN and the infinities are not in."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number; fails like a number out of range."""
-        found = super().convert(value, param, ctx)
-        if not math.isfinite(found):
-            self.fail(f"{value!r} is not a number to count with.", param, ctx)
-        return found
-
-
-_ABOVE_0 = _Number(0, min_open=True)
-_CHANCE = _Number(0, 1, min_open=True, max_open=True)
+_ABOVE_0 = Number(0, min_open=True)
+_CHANCE = Number(0, 1, min_open=True, max_open=True)
 _MOST_LOOKS = 10_000
 
 
@@ -88,7 +76,7 @@ def run(counts: str, policy_path: Path | None, evidence: Path | None, picture_pa
 @click.argument("metrics", nargs=-1, required=True, metavar="METRIC...")
 @click.option("--canary", required=True, metavar="HASH", help="Identity of the new version, {{hash}} in the queries.")
 @click.option("--baseline", required=True, metavar="HASH", help="Identity of the version beside it.")
-@click.option("--weight", type=_Number(0, 100), help="Percent of the traffic that the canary has.")
+@click.option("--weight", type=Number(0, 100), help="Percent of the traffic that the canary has.")
 @click.option("--timeout", "timeout_s", type=_ABOVE_0, default=600.0, show_default=True, help="Seconds.")
 @click.option("--alpha", type=_CHANCE, default=0.05, show_default=True, help="Chance of a false FAIL, all metrics.")
 @click.option("--beta", type=_CHANCE, default=0.05, show_default=True, help="Chance of a false PASS.")
@@ -145,23 +133,21 @@ def watch(
 @click.option("--rate", type=_ABOVE_0, required=True, help="Requests (or rows) a second, both arms together.")
 @click.option(
     "--weight",
-    type=_Number(0, 100, min_open=True, max_open=True),
+    type=Number(0, 100, min_open=True, max_open=True),
     required=True,
     help="Percent to the canary.",
 )
-@click.option("--base", type=_Number(0, 1, max_open=True), required=True, help="Bad of all on the baseline.")
+@click.option("--base", type=Number(0, 1, max_open=True), required=True, help="Bad of all on the baseline.")
 @click.option("--within", "within_s", type=_ABOVE_0, default=600.0, show_default=True, help="Seconds of the step.")
 @click.option("--interval", "interval_s", type=_ABOVE_0, default=5.0, show_default=True, help="Seconds between looks.")
-@click.option(
-    "--history", "history_s", type=_Number(0), default=0.0, show_default=True, help="Seconds known before it."
-)
+@click.option("--history", "history_s", type=Number(0), default=0.0, show_default=True, help="Seconds known before it.")
 @click.option("--alpha", type=_CHANCE, default=0.05, show_default=True, help="Chance of a false FAIL, all metrics.")
 @click.option("--beta", type=_CHANCE, default=0.05, show_default=True, help="Chance of a false PASS.")
 @click.option("--metrics", type=click.IntRange(1), default=1, show_default=True, help="Metrics that share alpha.")
-@click.option("--max-ratio-increase", type=_Number(0), default=0.0, show_default=True, help="Tolerated.")
-@click.option("--max-absolute-increase", type=_Number(0), default=0.0, show_default=True, help="Tolerated.")
-@click.option("--margin-ratio", type=_Number(0), help="A PASS rules this out.  [default: 1, a doubling]")
-@click.option("--margin-absolute", type=_Number(0), help="A PASS rules this out.  [default: 0.001]")
+@click.option("--max-ratio-increase", type=Number(0), default=0.0, show_default=True, help="Tolerated.")
+@click.option("--max-absolute-increase", type=Number(0), default=0.0, show_default=True, help="Tolerated.")
+@click.option("--margin-ratio", type=Number(0), help="A PASS rules this out.  [default: 1, a doubling]")
+@click.option("--margin-absolute", type=Number(0), help="A PASS rules this out.  [default: 0.001]")
 @click.option(
     "--runs", type=click.IntRange(20, 100_000), default=200, show_default=True, help="Simulated rollouts each."
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cicd.cli.context import App, columns, emit, output_option
-from cicd.cli.quantities import Duration
+from cicd.cli.quantities import Duration, Number
 from headgate.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _AIRFLOW = _options(
     click.option(
         "--sync",
         "sync_s",
-        type=click.FloatRange(0, 3600),
+        type=Number(0, 3600),
         metavar="SECONDS",
         help="How long the bucket takes to reach Airflow.  [default: 60; file:// 0]",
     ),
@@ -80,7 +80,7 @@ _ZIP = click.option("--zip", "as_zip", is_flag=True, help="Deliver one file PROJ
 _SETTLE = click.option(
     "--settle",
     "settle_s",
-    type=click.FloatRange(0, 3600),
+    type=Number(0, 3600),
     metavar="SECONDS",
     help="Pause after new helpers arrived and before helpers are deleted.  [default: settle_s]",
 )

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
 import click
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+class Number(click.FloatRange):
+    """A range that NaN and the infinities are not in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number; fails like a number out of range."""
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a number to count with.", param, ctx)
+        return found
 
 
 class Duration(click.ParamType[float]):

@@ -20,7 +20,7 @@ class DagTargetConfig(Section):
     """How many past releases can be rolled back to."""
     max_delete_ratio: float = Field(default=dags_terms.MAX_DELETE_RATIO, ge=0, le=1)
     """A plan that would delete more than this share of the owned files is refused unless --allow-mass-delete."""
-    timeout_s: float = Field(default=dags_terms.TIMEOUT_S, gt=0)
+    timeout_s: float = Field(default=dags_terms.TIMEOUT_S, gt=0, le=3600)
     """Bound of one request."""
     settle_s: float = Field(default=dags_terms.SETTLE_S, ge=0, le=3600)
     """Pause after new helpers arrived and before helpers are deleted, for readers that copy the folder in turns."""

@@ -248,6 +248,8 @@ def test_every_release_is_one_event(run: Run, git: Git) -> None:
         (["push", "--project", "x"], 2, "--project needs --target"),
         (["rollback", "--env", "staging"], 2, "never delivered"),
         (["push", "--no-such-flag"], 2, "No such option"),
+        (["push", "--settle", "nan"], 2, "not a number"),
+        (["push", "--sync", "nan"], 2, "not a number"),
     ],
 )
 def test_what_is_wrong_is_one_paragraph_and_an_exit_code(run: Run, args: list[str], code: int, text: str) -> None:

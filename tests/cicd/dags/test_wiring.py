@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from cicd.config.dags import DagsConfig
 from cicd.dags.layout import Layout, overlaps, parse_manifest_name
@@ -68,6 +69,12 @@ def test_flags_have_the_defaults_of_the_file() -> None:
 def test_flags_that_are_wrong(url: str, project: str | None, environment: str | None, where: str) -> None:
     with pytest.raises(ConfigError, match=where):
         destination_from_flags(url, project=project, source=None, environment=environment)
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, 3601, 1e300, float("inf"), float("nan")])
+def test_a_bound_of_requests_that_is_none(timeout_s: float) -> None:
+    with pytest.raises(ValidationError, match="timeout_s"):
+        DagsConfig.model_validate({"targets": {"prod": {"bucket": "gs://b/dags", "timeout_s": timeout_s}}})
 
 
 @pytest.mark.parametrize(
