@@ -37,6 +37,7 @@ class DuckConnection:
         self.limits = limits
         self.closing_error = ""
         self._kept = 0
+        self._stopped = False
         self._cursors: dict[int, Any] = {}
         try:
             self.raw = duckdb.connect(":memory:", config=settings)
@@ -73,7 +74,8 @@ class DuckConnection:
             raw.execute(f"SET threads = {int(threads)}")
 
     def interrupt(self) -> None:
-        """End the queries that are running, from another thread."""
+        """End the queries that are running, from another thread, and those that would follow them."""
+        self._stopped = True
         for raw in (self.raw, *self._cursors.values()):
             raw.interrupt()
 
@@ -101,6 +103,8 @@ class DuckConnection:
         seconds = self.limits.statement_timeout_s
         with _interrupting(raw.interrupt, seconds):
             try:
+                if self._stopped:
+                    raise duckdb.InterruptException
                 yield
             except duckdb.InterruptException as exc:
                 # Not a query's own failure: asking for its parts one by one would take as long again, each of them.

@@ -24,6 +24,7 @@ from gates.quality.engines.duckdb import open_files
 from gates.quality.engines.open import Limits
 from gates.quality.metrics import Aggregate, Count, Duplicated, Failed, Metric, Quantiles
 from gates.quality.sql import column, literal, not_null
+from headgate.errors import RemoteTimeoutError
 
 EVERYTHING = Tuning(planned=0, hashed=0)
 
@@ -91,6 +92,18 @@ def test_each_thread_has_a_cursor_of_its_own(tmp_path: Path) -> None:
     finally:
         connection.close()
     assert connection.closing_error == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_waits_for_a_thread_is_not_begun_after_an_interrupt(tmp_path: Path) -> None:
+    connection = DuckConnection(Limits(temp_directory=tmp_path))
+    try:
+        connection.interrupt()  # between two queries: none is running
+        for ask in (connection.execute, connection.beside, connection.arrays):
+            with pytest.raises(RemoteTimeoutError):
+                ask("SELECT 1 AS n")
+    finally:
+        connection.close()
     assert list(tmp_path.iterdir()) == []
 
 
