@@ -25,7 +25,7 @@ live: setup-dev ## real Kubernetes, Argo CD, Argo Rollouts and Prometheus on loo
 
 test-live: setup-dev ## the tests against those servers
 	@$(BIN)/python -m tests.live --build
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/live
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/live
 
 check: setup-dev ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check .

@@ -10,6 +10,9 @@ import pytest
 
 PARITY = "tests/gates/quality/parity/"
 """One row, whichever file: all of them share what Great Expectations says, which takes a minute to ask for."""
+LIVE = "tests/live/"
+"""One row as well: they share one stack of servers."""
+WITHOUT_STACK = tuple(f"tests/live/test_{name}.py" for name in ("airflow", "build", "s3_moto"))
 LONGEST = (
     PARITY,
     "tests/cicd/test_release_crash.py",
@@ -39,17 +42,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `--dist loadfile`, a file goes to one worker, which starts its servers once; the folder of parity as well."""
+    """With `--dist loadfile`, a file goes to one worker, which starts its servers once; some folders as well."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return PARITY if nodeid.startswith(PARITY) else nodeid.partition("::")[0]
+            return _row(nodeid)
 
     config.option.loadscopereorder = False  # ours is the better order
     return ByFile(config, log)
+
+
+def _row(nodeid: str) -> str:
+    """What stays on one worker."""
+    folders = (PARITY,) if nodeid.startswith(WITHOUT_STACK) else (PARITY, LIVE)
+    return next((folder for folder in folders if nodeid.startswith(folder)), nodeid.partition("::")[0])
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

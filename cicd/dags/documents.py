@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -75,9 +75,16 @@ def _times(manifest: Manifest) -> Iterable[datetime]:
 
 
 def _timed(document: _Document, times: Iterable[datetime | None], name: str) -> _Document:
-    if any(moment is not None and moment.tzinfo is None for moment in times):
-        raise _unreadable("a time has no UTC offset", name)
+    if not all(moment is None or _is_moment(moment) for moment in times):
+        raise _unreadable("a time has no UTC offset, or is beyond the calendar", name)
     return document
+
+
+def _is_moment(time: datetime) -> bool:
+    try:
+        return time.tzinfo is not None and time.astimezone(UTC) is not None
+    except OverflowError:
+        return False
 
 
 def _parse(kind: type[_Document], data: bytes, name: str) -> _Document:

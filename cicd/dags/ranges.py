@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from headgate.clock import parse_timestamp
+from datetime import datetime
+
+from cicd.dags.git.tree import read_time
 from headgate.errors import HeadgateError
 from headgate.git import Git, is_sha
 from observability.commits import Commit, read_message
@@ -12,7 +14,7 @@ MOST = 200
 
 
 def fetch_range(git: Git, before: str | None, commit: str, source: str) -> tuple[Commit, ...]:
-    """Commits reachable from `commit` and not from `before`, newest first.
+    """Commits reachable from `commit` and not from `before`, newest first; those without a readable time left out.
 
     Empty when nothing was delivered before, and when the clone does not have the commits.
     """
@@ -28,9 +30,9 @@ def fetch_range(git: Git, before: str | None, commit: str, source: str) -> tuple
         return ()
     fields = done.stdout.split("\0")
     found = zip(fields[0::4], fields[1::4], fields[2::4], strict=False)
-    return tuple(_commit(sha, at, body) for sha, at, body in found if is_sha(sha))
+    return tuple(_commit(sha, at, body) for sha, text, body in found if is_sha(sha) and (at := read_time(text)))
 
 
-def _commit(sha: str, at: str, body: str) -> Commit:
+def _commit(sha: str, at: datetime, body: str) -> Commit:
     said = read_message(body)
-    return Commit(sha=sha, at=parse_timestamp(at), original=said.get("original"), reverts=said.get("reverts"))
+    return Commit(sha=sha, at=at, original=said.get("original"), reverts=said.get("reverts"))

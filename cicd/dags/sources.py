@@ -9,6 +9,7 @@ from cicd.dags.git.blobs import GitBlobs
 from cicd.dags.git.tree import Selection, fetch_commit, fetch_entries, fetch_tree
 from cicd.dags.ledger import Books, Ledger
 from cicd.dags.model import DesiredFile, Manifest
+from cicd.dags.names import check_name
 from cicd.dags.proposal import Age, Loader, Tree
 from headgate.errors import NotFoundError
 from headgate.git import Git
@@ -59,8 +60,12 @@ def from_release(ledger: Ledger, release: str | None) -> Loader:
                 next_step="Check --target and --project.",
             )
         wanted = ledger.kept(books.manifest, release or _before(ledger, books.manifest))
+        where, prefix = ledger.layout.release(wanted.release), ledger.layout.prefix
         files = tuple(
-            DesiredFile(path=file.path, size=file.size, md5=file.md5, blob=file.blob) for file in wanted.files
+            DesiredFile(
+                path=check_name(file.path, where=where, prefix=prefix), size=file.size, md5=file.md5, blob=file.blob
+            )
+            for file in wanted.files
         )
         return Tree(
             files=files,

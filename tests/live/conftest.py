@@ -13,14 +13,6 @@ from tests.live.stack import Stack
 from tests.live.workers import agent_server
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two rows of tests may run beside each other: those that share the stack, and all others."""
-    for item in items:
-        shares = "stack" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("stack" if shares else "alone"))
-
-
 def say(text: str) -> None:
     """Past pytest's capture, so that a long build shows that it goes on."""
     print(f"live: {text}", file=sys.__stderr__, flush=True)

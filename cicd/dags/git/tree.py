@@ -33,10 +33,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """A resolved commit."""
+    """A resolved commit. `committed_at` is None for a time that is beyond the calendar."""
 
     sha: str
-    committed_at: datetime
+    committed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,15 @@ def fetch_commit(git: Git, ref: str) -> Commit:
         raise ConfigError(
             "not a Git repository", where=str(git.path), next_step="Run it in the repository of the DAGs."
         ) from None
-    return Commit(sha=sha, committed_at=parse_timestamp(at))
+    return Commit(sha=sha, committed_at=read_time(at))
+
+
+def read_time(text: str) -> datetime | None:
+    """A committer's time, which may be any number; None when it is beyond the calendar."""
+    try:
+        return parse_timestamp(text)
+    except (ValueError, OverflowError):
+        return None
 
 
 def fetch_tree(

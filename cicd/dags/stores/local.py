@@ -119,6 +119,10 @@ class LocalStore:
 
     def _locate(self, path: str) -> Path:
         """The file of an object. Raises `UnsafeActionError` when a linked folder would lead out of the bucket."""
+        if "\0" in path:
+            raise UnsafeActionError(
+                f"{path!r} cannot be the name of a file", where=str(self._root), next_step="Look at what names it."
+            )
         target = self._root / path
         if not target.parent.resolve().is_relative_to(self._root.resolve()):
             raise UnsafeActionError(

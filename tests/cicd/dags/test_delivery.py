@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import threading
 from collections.abc import Mapping
@@ -275,6 +276,20 @@ class TestRollback:
         assert len([path for path in state if "/releases/" in path]) == 2
         # The packs of the release in force and of two past ones, and the first, which holds same.py for all of them.
         assert len([path for path in state if "/packs/" in path]) == 4
+
+    @pytest.mark.parametrize("path", ["../beside.sql", "a/../../beside.sql", "/beside.sql", "a\0b"])
+    def test_names_in_a_kept_manifest_do_not_lead_elsewhere(
+        self, store: LocalStore, clock: SteppedClock, path: str
+    ) -> None:
+        push(store, {"a.sql": b"1"}, clock)
+        push(store, {"a.sql": b"2"}, clock)
+        (kept,) = store.list(".headgate/state/dags/dags/releases/")
+        changed = json.loads((store.read(kept.path) or (b"", 0))[0])
+        changed["files"][0]["path"] = path
+        store.write(kept.path, json.dumps(changed).encode(), if_generation=kept.generation)
+        with pytest.raises(UnsafeActionError, match="is refused"):
+            rollback(store, clock)
+        assert contents(store) == {"a.sql": b"2"}
 
     def test_a_damaged_pack_is_noticed_before_anything_is_written(self, store: LocalStore, clock: SteppedClock) -> None:
         push(store, {"a.sql": b"1", "b.sql": b"1"}, clock)

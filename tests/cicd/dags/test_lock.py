@@ -100,7 +100,12 @@ def test_a_lost_race_names_the_winner(store: LocalStore, clock: SteppedClock) ->
         lease(Late(store), clock, "late").acquire()
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b'{"format": 2}', b'{"format": 1, "holder": 3}', b"\xff"])
+NO_MOMENT = b'{"format":1,"holder":"x","token":"x","acquired_at":"0001-01-01T00:00:00+23:00","expires_at":"2026-01-01T00:00:00Z"}'
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[1]", b'{"format": 2}', b'{"format": 1, "holder": 3}', b"\xff", NO_MOMENT]
+)
 def test_an_unreadable_lock_is_not_taken_over(store: LocalStore, clock: SteppedClock, data: bytes) -> None:
     store.write("lock", data, if_generation=0)
     clock.advance(10_000)

@@ -9,6 +9,7 @@ import pytest
 from cicd.dags.git.blobs import GitBlobs
 from cicd.dags.git.tree import Selection, fetch_commit, fetch_tree
 from cicd.dags.model import DesiredFile
+from cicd.dags.ranges import fetch_range
 from headgate.errors import ConfigError, NotFoundError, RemoteStateError, UnsafeActionError
 from headgate.git import Git
 from tests.testing.dag_stores import md5
@@ -34,6 +35,17 @@ def test_the_commit_counts_not_the_work_tree(git: Git) -> None:
     (git.path / "dags/untracked.py").write_text("new")
     assert tree(git) == {"a.py": md5(b"2"), "lib/b.py": md5(b"\xff\x00binary\r\n")}
     assert tree(git, ref=first)["a.py"] == md5(b"1")
+
+
+def test_a_commit_from_beyond_the_calendar_has_no_time(git: Git) -> None:
+    """Neither it nor one after it stops a delivery."""
+    first = commit_files(git, {"dags/a.py": "1"}, "one")
+    odd = Git(path=git.path, extra_env={**git.extra_env, "GIT_COMMITTER_DATE": "@253402300800 +0000"})
+    second = commit_files(odd, {"dags/a.py": "2"}, "two")
+    third = commit_files(git, {"dags/a.py": "3"}, "three")
+    assert fetch_commit(git, second).committed_at is None
+    assert tree(git, ref=second) == {"a.py": md5(b"2")}
+    assert [commit.sha for commit in fetch_range(git, first, third, "dags")] == [third]
 
 
 def test_include_and_exclude(git: Git) -> None:

@@ -40,6 +40,17 @@ def test_nothing_but_the_files_is_in_the_dag_folder(tmp_path: Path) -> None:
     assert (tmp_path / "dags").is_dir()
 
 
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    for act in (
+        lambda: store.read("a\0b"),
+        lambda: store.write("a\0b", b"1", if_generation=0),
+        lambda: store.delete("a\0b", if_generation=1),
+    ):
+        with pytest.raises(UnsafeActionError, match="cannot be the name of a file"):
+            act()
+
+
 def test_files_are_readable_by_others_as_the_umask_says(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
