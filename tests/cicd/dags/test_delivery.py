@@ -289,7 +289,8 @@ class TestRollback:
         store.write(kept.path, json.dumps(changed).encode(), if_generation=kept.generation)
         with pytest.raises(UnsafeActionError, match="is refused"):
             rollback(store, clock)
-        assert contents(store) == {"a.sql": b"2"}
+        assert contents(store)["a.sql"] == b"2"
+        assert store.read("beside.sql") is None
 
     def test_a_damaged_pack_is_noticed_before_anything_is_written(self, store: LocalStore, clock: SteppedClock) -> None:
         push(store, {"a.sql": b"1", "b.sql": b"1"}, clock)
