@@ -16,6 +16,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Not to wait for the other end of a pipe, and not to get a terminal.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _KEPT = 128  # folders that stay open
+_MOST = 16 << 20  # bytes; what lies there may be a disk image in the place of a pointer to it
 
 
 class WorkTree:
@@ -27,7 +28,7 @@ class WorkTree:
         self._mutex = threading.Lock()
 
     def read(self, path: str, size: int | None = None) -> bytes | None:
-        """The content of a file, of that size if one is given; None when there is no such file."""
+        """The content of a file, of that size if one is given; None when there is none, or a large one of any size."""
         folder, _, name = path.rpartition("/")
         try:
             kept = self._folders.get(folder)
@@ -74,7 +75,8 @@ def _read(name: str, folder: int, size: int | None) -> bytes | None:
     descriptor = os.open(name, _FILE, dir_fd=folder)
     try:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size != (found.st_size if size is None else size):
+        fits = found.st_size <= _MOST if size is None else found.st_size == size
+        if not fits or not stat.S_ISREG(found.st_mode):
             return None
         data = os.read(descriptor, found.st_size)
         while len(data) < found.st_size:

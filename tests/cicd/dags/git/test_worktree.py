@@ -118,6 +118,17 @@ def test_whatever_lies_in_its_place_the_commit_counts(git: Git, spoil: Callable[
     assert read(git) == WANTED
 
 
+def test_a_huge_file_in_its_place_is_not_read_to_find_that_out(git: Git) -> None:
+    path, tree = git.path / "dags/lib/b.sql", WorkTree(git.path / "dags")
+    os.truncate(path, 16 << 20)
+    assert len(tree.read("lib/b.sql") or b"") == 16 << 20
+    os.truncate(path, (16 << 20) + 1)
+    assert tree.read("lib/b.sql") is None
+    assert tree.read("lib/b.sql", (16 << 20) + 1) is not None
+    tree.close()
+    assert read(git) == WANTED
+
+
 def test_links_are_not_followed_though_their_content_would_do(git: Git) -> None:
     path = git.path / "dags/lib/b.sql"
     tree = WorkTree(git.path / "dags")
