@@ -91,17 +91,34 @@ class Line:
         return self.phase is Phase.CONNECT and bool(self._addresses)
 
     def connect(self) -> None:
-        """Begin to connect to the next address. Raises `OSError`, `LostError` when none is left."""
+        """Begin to connect to the next address that does not fail at once.
+
+        Raises `OSError` as the last one did, `LostError` when none is left.
+        """
         self.phase, self.writing = Phase.CONNECT, True
         if not self._addresses:
             raise LostError(f"{self._route.host} has no address")
-        family, address = self._addresses.pop(0)
+        while True:
+            family, address = self._addresses.pop(0)
+            try:
+                self._begin(family, address)
+            except OSError:  # such as no way to any address of this family
+                if not self._addresses:
+                    raise
+            else:
+                return
+
+    def _begin(self, family: int, address: Any) -> None:
         self.stream = stream = socket.socket(family, socket.SOCK_STREAM)
         self.fd = stream.fileno()
-        stream.setblocking(False)
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with suppress(BlockingIOError):
-            stream.connect(address)
+        try:
+            stream.setblocking(False)
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with suppress(BlockingIOError):
+                stream.connect(address)
+        except OSError:
+            stream.close()
+            raise
 
     def load(self, ask: Ask) -> None:
         """Put a request on the connection, which has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cicd.dags.http.answers import Answer, LostError, TimedOutError, WireError
+from cicd.dags.http.line import Line, Phase
 from cicd.dags.http.swarm import Swarm
 from cicd.dags.http.talk import Ask, Pause, Talk
 from cicd.dags.http.wire import Wire
@@ -185,6 +187,28 @@ def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
         http = Wire(f"http://localhost:{server.port}", timeout_s=60)
         assert hold(http, [say(1)])[1].content == b"/1data"
         http.close()
+
+
+@pytest.mark.parametrize("gone", [1, 2])
+def test_addresses_that_cannot_even_be_tried(gone: int) -> None:
+    """As those of IPv6 where the network has none; connecting to them fails at once."""
+    with raw_server(echo) as server, closing(Wire(f"http://127.0.0.1:{server.port}", timeout_s=60)) as http:
+        ask = Ask("GET", "/x")
+        nowhere, here = (socket.AF_INET, ("255.255.255.255", 1)), (socket.AF_INET, ("127.0.0.1", server.port))
+        with closing(Line(http.route, ask, idle=None, addresses=[nowhere] * gone + [here])) as line:
+            assert line.phase is Phase.CONNECT
+            assert not line.can_connect_elsewhere
+            assert select.select([], [line.fd], [], 60)[1]
+            line.advance()
+            while select.select([line.fd], [], [], 60)[0]:
+                if (answer := line.advance()) is not None:
+                    break
+        assert answer is not None
+        assert answer.content == b"/x"
+        with pytest.raises(OSError, match=r"."):
+            Line(http.route, ask, idle=None, addresses=[nowhere] * gone)
+        with pytest.raises(LostError, match="no address"):
+            Line(http.route, ask, idle=None, addresses=[])
 
 
 def test_a_server_that_answers_before_it_has_heard_everything() -> None:
