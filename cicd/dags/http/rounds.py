@@ -17,7 +17,7 @@ from cicd.dags.http.talk import Ask, Pause, Talk
 from cicd.dags.http.wire import Wire
 from headgate.clock import Clock
 
-_IN_FLIGHT = 64 << 20  # bytes of bodies under way, above which no more are taken
+_IN_FLIGHT = 64 << 20  # bytes of bodies under way or to be sent again, above which no more are taken
 _FOREVER = 1e6
 
 
@@ -43,7 +43,8 @@ class Rounds:
         self._stopped = False
         self._more = True  # talks may be left
         self._ready: deque[tuple[Talk[Any], Ask]] = deque()  # requests that wait for a connection
-        self._paused: list[tuple[float, int, Talk[Any]]] = []
+        self._paused: list[tuple[float, int, Talk[Any], int]] = []  # with the size of the body to be sent again
+        self._held = 0  # the sum of these
         self._order = count()
         self._lines = Lines(wire, resolve)
 
@@ -70,9 +71,8 @@ class Rounds:
         if not self._lines.busy:
             if not self._paused:
                 return bool(self._ready)
-            due, _, talk = heapq.heappop(self._paused)
-            self._clock.sleep(max(0.0, due - self._clock.monotonic()))
-            self._go_on(talk, None)
+            self._clock.sleep(max(0.0, self._paused[0][0] - self._clock.monotonic()))
+            self._resume()
             return True
         for line in self._lines.wait(self._paused[0][0] - self._clock.monotonic() if self._paused else _FOREVER):
             self._advance(line)
@@ -91,14 +91,19 @@ class Rounds:
     def _wake(self) -> None:
         """Take up the talks whose pause is over."""
         while self._paused and self._paused[0][0] <= self._clock.monotonic():
-            self._go_on(heapq.heappop(self._paused)[2], None)
+            self._resume()
+
+    def _resume(self) -> None:
+        _, _, talk, size = heapq.heappop(self._paused)
+        self._held -= size
+        self._go_on(talk, None)
 
     def _start(self) -> None:
         """Send while there is room: requests of talks that have begun, then those of new ones."""
         while len(self._lines.busy) < self._pace.limit and not self._stopped:
             if self._ready:
                 self._send(*self._ready.popleft())
-            elif self._more and self.failure is None and (self._lines.bytes < _IN_FLIGHT or not self._lines.busy):
+            elif self._more and self.failure is None and self._lines.bytes + self._held < _IN_FLIGHT:
                 self._take()
             else:
                 return
@@ -113,8 +118,8 @@ class Rounds:
         else:
             self._go_on(talk, None)
 
-    def _go_on(self, talk: Talk[Any], said: Answer | WireError | None) -> None:
-        """Tell a talk what came of its request, and take its next step."""
+    def _go_on(self, talk: Talk[Any], said: Answer | WireError | None, size: int = 0) -> None:
+        """Tell a talk what came of its request, which had a body of that size, and take its next step."""
         try:
             step = talk.send(said)
         except StopIteration as end:
@@ -124,7 +129,8 @@ class Rounds:
         else:
             if isinstance(step, Pause):
                 due = self._clock.monotonic() + step.seconds
-                heapq.heappush(self._paused, (due, next(self._order), talk))
+                heapq.heappush(self._paused, (due, next(self._order), talk, size))
+                self._held += size
             else:
                 self._ready.append((talk, step))
 
@@ -147,7 +153,7 @@ class Rounds:
         try:
             line = self._lines.put(ask)
         except (OSError, WireError) as error:
-            self._go_on(talk, wire_error(error))
+            self._go_on(talk, wire_error(error), len(ask.body or b""))
             return
         line.ticket = talk
         if line.phase is not Phase.CONNECT:
@@ -165,4 +171,4 @@ class Rounds:
         """Tell the talk on a connection what came of its request, when that is known."""
         if what is not None:
             talk, line.ticket = line.ticket, None
-            self._go_on(talk, what)
+            self._go_on(talk, what, len(line.ask.body or b""))

@@ -279,6 +279,29 @@ def test_pauses_do_not_stop_others_and_move_a_clock_that_stands() -> None:
     assert clock.monotonic() == pytest.approx(50)
 
 
+def test_bodies_that_wait_to_be_sent_again_are_few() -> None:
+    """A server that refuses everything does not fill the memory with what it refused."""
+    body, under_way, most = bytes(33 << 20), set[int](), list[int]()
+
+    def refused(number: int) -> Talk[int]:
+        under_way.add(number)
+        most.append(len(under_way))
+        for _ in range(3):
+            said = yield Ask("POST", f"/{number}", "", body)
+            assert isinstance(said, LostError)
+            yield Pause(1)
+        under_way.discard(number)
+        return number
+
+    found = list[int]()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        http = Wire(f"http://127.0.0.1:{taken.getsockname()[1]}", timeout_s=60)
+        Swarm(http, SteppedClock()).hold(map(refused, range(9)), found.append, lambda: None)
+    assert sorted(found) == list(range(9))
+    assert max(most) == 2
+
+
 def test_no_talks_at_all() -> None:
     with raw_server(echo) as server, wire(server) as http:
         assert hold(http, []) == {}
