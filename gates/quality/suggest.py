@@ -56,16 +56,21 @@ def profile_needs(schema: Schema) -> tuple[Metric, ...]:
 
 
 def unread(schema: Schema, values: Values) -> str:
-    """Why the rows, or the nulls of a column, could not be counted: then the data are damaged. "" where all were."""
-    asked = (ROWS, *(_asked(column).nulls for column in schema.columns))
-    found = (values.get(metric) for metric in asked)
-    return next((value.reason for value in found if isinstance(value, Failed)), "")
+    """Why something could not be measured that any data allow: then they are damaged, though footers may know of rows and
+    nulls. "" where all was, or memory was short.
+    """
+    found = (values.get(metric) for metric in profile_needs(schema))
+    failures = (value for value in found if isinstance(value, Failed) and not value.unsupported)
+    return next((failed.reason for failed in failures if not failed.reason.startswith(_SHORT)), "")
+
+
+_SHORT = "Out of Memory"
 
 
 def suggest_suite(name: str, schema: Schema, values: Values, *, version: str) -> dict[str, Any]:
     """A Great Expectations 1.x suite as JSON. `version` is that of Great Expectations whose form it has.
 
-    What could not be measured (`Failed`) is left out; a table without rows gets its structure only.
+    What could not be measured (`Failed`, see `unread`) is left out; a table without rows gets its structure only.
     """
     rows = _whole(values.get(ROWS)) or 0
     entries = list(_table(schema, rows))

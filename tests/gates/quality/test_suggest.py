@@ -17,7 +17,7 @@ from gates.quality.engines.duckdb import open_files
 from gates.quality.metrics import Column, Failed, Kind, Metric, Schema
 from gates.quality.reference import ReferenceRunner
 from gates.quality.runner import SuiteJob
-from gates.quality.suggest import ROWS, _down, _up, profile_needs, suggest_suite
+from gates.quality.suggest import ROWS, _down, _up, profile_needs, suggest_suite, unread
 from gates.quality.suite import parse_suite
 
 ORDERS = """SELECT range AS id, 'c' || (range % 30)::VARCHAR AS customer,
@@ -84,6 +84,22 @@ def test_what_could_not_be_measured_is_left_out() -> None:
     values: dict[Metric, Any] = {need: Failed(reason="gone") for need in profile_needs(schema)} | {ROWS: 5}
     document = suggest_suite("s", schema, values, version="1.24.1")
     assert len(document["expectations"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [
+        (Failed(reason="Failed to read file"), "Failed to read file"),
+        (Failed(reason="Out of Memory Error: 1 MiB used"), ""),
+        (Failed(reason="no form", unsupported=True), ""),
+    ],
+)
+def test_damaged_data_are_no_short_memory(failed: Failed, said: str) -> None:
+    """Of large files, rows and nulls are known from footers: only what is read shows the damage."""
+    schema = Schema(columns=(Column(name="id", kind=Kind.INTEGER, native="BIGINT"),))
+    values: dict[Metric, Any] = dict.fromkeys(profile_needs(schema), 5)
+    assert unread(schema, values) == ""
+    assert unread(schema, values | {profile_needs(schema)[2]: failed}) == said
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**15), 10**15).map(float))
