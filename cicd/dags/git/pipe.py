@@ -26,7 +26,7 @@ class Pipe:
         self._process = subprocess.Popen(
             ["git", "cat-file", "--batch"],
             cwd=git.path,
-            env=git.environ(),
+            env=git.environ() | {"GIT_NO_REPLACE_OBJECTS": "1"},  # as the object ids in checkouts and packs
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -48,6 +48,15 @@ def test_a_commit_from_beyond_the_calendar_has_no_time(git: Git) -> None:
     assert [commit.sha for commit in fetch_range(git, first, third, "dags")] == [third]
 
 
+def test_a_replacement_of_an_object_is_not_what_the_commit_has(git: Git) -> None:
+    """With it the content would depend on the checkout, and what is kept for a rollback would be another one."""
+    commit_files(git, {"dags/a.py": "1"}, "one")
+    other = git.run("hash-object", "-w", "--stdin", stdin="replaced").strip()
+    git.run("replace", git.run("rev-parse", "HEAD:dags/a.py").strip(), other)
+    (git.path / "dags/a.py").unlink()
+    assert tree(git) == {"a.py": md5(b"1")}
+
+
 def test_include_and_exclude(git: Git) -> None:
     commit_files(
         git, {"dags/a.py": "1", "dags/__pycache__/a.pyc": "x", "dags/x.sql": "1", "dags/t/test_a.py": "1"}, "one"
