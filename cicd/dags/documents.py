@@ -6,6 +6,7 @@ changes nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from cicd.dags.model import Claims, Manifest
 from headgate.errors import RemoteStateError
 
 FORMAT = 1
+_RELEASE = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _Document = TypeVar("_Document")
 
 
@@ -56,6 +58,9 @@ def dump(document: Manifest | Claims | LockDocument) -> bytes:
 def parse_manifest(data: bytes, name: str) -> Manifest:
     """A manifest from its bytes; `name` is the object, for messages. Raises `RemoteStateError` when unreadable."""
     manifest = _parse(Manifest, data, name)
+    named = (manifest.release, manifest.previous, manifest.restores, *(past.release for past in manifest.history))
+    if not all(release is None or _RELEASE.fullmatch(release) for release in named):  # they become names of objects
+        raise _unreadable("a release has a name that Headgate does not give", name)
     return _timed(manifest, (manifest.created_at, manifest.committed_at, *_times(manifest)), name)
 
 

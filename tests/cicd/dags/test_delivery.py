@@ -23,7 +23,15 @@ from cicd.dags.sources import from_release
 from cicd.dags.stores.local import LocalStore
 from cicd.dags.stores.port import DagStore
 from headgate.clock import SystemClock
-from headgate.errors import ConfigError, ConflictError, HeadgateError, LockHeldError, NotFoundError, UnsafeActionError
+from headgate.errors import (
+    ConfigError,
+    ConflictError,
+    HeadgateError,
+    LockHeldError,
+    NotFoundError,
+    RemoteStateError,
+    UnsafeActionError,
+)
 from tests.testing.dag_stores import Killed, MortalStore, WatchedStore, bundle, commit_of, contents, loader, quiet
 from tests.testing.stepped_clock import SteppedClock
 
@@ -291,6 +299,19 @@ class TestRollback:
             rollback(store, clock)
         assert contents(store)["a.sql"] == b"2"
         assert store.read("beside.sql") is None
+
+    @pytest.mark.parametrize("release", ["../../../../../dags/a", "r1/../../x", "r1\n", "", ".", "r\0"])
+    @pytest.mark.parametrize("field", ["release", "previous", "restores"])
+    def test_names_of_releases_in_a_manifest_do_not_lead_elsewhere(
+        self, store: LocalStore, clock: SteppedClock, field: str, release: str
+    ) -> None:
+        push(store, {"a.json": b"1"}, clock)
+        (manifest,) = store.list(".headgate/manifests/")
+        changed = json.loads((store.read(manifest.path) or (b"", 0))[0]) | {field: release}
+        store.write(manifest.path, json.dumps(changed).encode(), if_generation=manifest.generation)
+        with pytest.raises(RemoteStateError, match="a name that Headgate does not give"):
+            push(store, {"a.json": b"2"}, clock)
+        assert contents(store)["a.json"] == b"1"
 
     def test_a_damaged_pack_is_noticed_before_anything_is_written(self, store: LocalStore, clock: SteppedClock) -> None:
         push(store, {"a.sql": b"1", "b.sql": b"1"}, clock)
