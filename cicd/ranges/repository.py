@@ -18,6 +18,7 @@ from headgate.git import Git, clone, is_sha
 from headgate.secrets import mask
 from observability.commits import Commit
 from observability.ranges import MAX_COMMITS
+from observability.sqlite_file import make_folder
 
 _ENVIRON = {"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"}
 _TIMEOUT_S = 600.0
@@ -135,8 +136,17 @@ def open_mirror(url: str, folder: Path) -> Repository:
 
 def _make(url: str, path: Path) -> None:
     """Clone beside the final place and move there, so that a mirror is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix="new-", dir=path.parent))
+    try:
+        if path.parent.parent.name == ".headgate":
+            make_folder(path.parent.parent)  # with what keeps it out of Git
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix="new-", dir=path.parent))
+    except OSError as error:
+        raise ConfigError(
+            f"no mirror can be made here: {error.strerror or error}",
+            where=str(path.parent),
+            next_step="Name a folder that may be written with --mirrors.",
+        ) from error
     try:
         git = clone(url, beside / "clone.git", options=("--mirror", "--filter=blob:none"), timeout_s=_TIMEOUT_S)
         replace(git, extra_env=_ENVIRON).run("config", "gc.auto", "0")

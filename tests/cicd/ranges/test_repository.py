@@ -79,6 +79,18 @@ def test_a_mirror_is_kept_and_brought_up_to_date_and_holds_no_contents(origin: G
     assert [path.name for path in (tmp_path / "mirrors").iterdir()] == [mirror.git.path.name]
 
 
+def test_a_mirror_beside_the_log_is_kept_out_of_git(origin: Git, tmp_path: Path) -> None:
+    open_mirror(origin.path.as_uri(), tmp_path / ".headgate/mirrors")
+    assert (tmp_path / ".headgate/.gitignore").read_text() == "*\n"
+
+
+def test_a_mirror_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file/mirrors"):
+        with pytest.raises(ConfigError, match="no mirror can be made here"):
+            open_mirror("https://git.example.com/x.git", folder)
+
+
 def test_a_mirror_still_has_what_was_deployed_from_a_branch_that_is_gone(origin: Git, tmp_path: Path) -> None:
     first = commit_files(origin, {"a": "1"}, "one")
     origin.run("checkout", "--quiet", "-b", "short-lived")
