@@ -133,7 +133,7 @@ class GcsTalks:
 
         404 of an object and 412 are answers, anything else above 399 raises.
         """
-        attempt = 0
+        attempt, renewed = 0, False
         while True:
             attempt += 1
             last = attempt == _ATTEMPTS
@@ -144,8 +144,9 @@ class GcsTalks:
                 if last:
                     raise mapped_transport(answer or WireError(), self._where, self._url) from answer
                 yield self._pause(attempt, {})
-            elif answer.status == 401 and attempt == 1:
+            elif answer.status == 401 and not renewed and not last:
                 self._credentials.renew(proof)
+                renewed = True
             elif answer.status in RETRIED and not last:
                 yield self._pause(attempt, answer.headers)
             elif self._is_answer(answer, ask):

@@ -270,6 +270,26 @@ def test_many_at_once_with_a_token_that_expires(monkeypatch: pytest.MonkeyPatch)
         other.close()
 
 
+def test_a_token_that_expires_while_a_request_is_repeated(monkeypatch: pytest.MonkeyPatch, clock: SteppedClock) -> None:
+    class Renewable:
+        renewed = 0
+
+        def headers(self) -> dict[str, str]:
+            return {"Authorization": f"Bearer {'new' if self.renewed else 'old'}-token"}
+
+        def renew(self, refused: Mapping[str, str]) -> None:
+            self.renewed += 1
+
+    proof = Renewable()
+    with GcsSandbox(buckets=["bucket"], token="new-token") as sandbox:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", sandbox.url)
+        store = GcsStore("bucket", clock=clock, credentials=proof)
+        sandbox.faults.inject(Fault(kind=FaultKind.UNAVAILABLE))
+        assert store.write("dags/a.py", b"1", if_generation=0).generation > 0
+        store.close()
+    assert proof.renewed == 1
+
+
 def test_many_at_once_somebody_elses_object_is_a_conflict(sandbox: GcsSandbox, store: GcsStore) -> None:
     theirs = store.write("dags/f7.py", b"theirs", if_generation=0)
     sandbox.faults.inject(Fault(kind=FaultKind.RESET, match="f7.py"))
