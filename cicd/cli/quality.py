@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cicd.cli.context import emit, output_option, say
-from cicd.cli.quantities import Share, Size
+from cicd.cli.quantities import SECONDS, THREADS, Share, Size
 
 if TYPE_CHECKING:
     from gates.quality.standalone import Data, Plan, Report
@@ -46,10 +46,10 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--table", metavar="NAME", help="Table of the database: TABLE or SCHEMA.TABLE."),
         click.option("--engine", type=click.Choice(["duckdb", "spark"]), help="What reads files.  [default: duckdb]"),
         click.option("--memory-limit", type=Size(), metavar="SIZE", help="Memory for the engine, as 512MB or 2GB."),
-        click.option("--threads", type=click.IntRange(min=1), help="Threads of the engine.  [default: one a core]"),
+        click.option("--threads", type=THREADS, help="Threads of the engine.  [default: one a core]"),
         click.option("--max-bytes", type=Size(), metavar="SIZE", help="Refuse dearer queries before they run (BigQuery)."),
         click.option(
-            "--timeout", type=click.FloatRange(min=0, min_open=True), default=1800.0, show_default=True,
+            "--timeout", type=SECONDS, default=1800.0, show_default=True,
             metavar="SECONDS", help="End everything after this.",
         ),
     ]  # fmt: skip

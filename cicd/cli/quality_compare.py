@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cicd.cli.context import emit, output_option
-from cicd.cli.quantities import Size
+from cicd.cli.quantities import SECONDS, THREADS, Size
 
 _RATIO = click.FloatRange(min=0.0)
 
@@ -46,9 +46,9 @@ _RATIO = click.FloatRange(min=0.0)
 @click.option("--head-table", metavar="NAME", help="Table of HEAD.")
 @click.option("--allow-empty", is_flag=True, help="Two sides without rows are equal.")
 @click.option("--memory-limit", type=Size(), default="4GB", show_default=True, help="Memory before it spills to disk.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the engine.  [default: one a core]")
+@click.option("--threads", type=THREADS, help="Threads of the engine.  [default: one a core]")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), default=1800.0, show_default=True,
+    "--timeout", type=SECONDS, default=1800.0, show_default=True,
     metavar="SECONDS", help="End a query after this.",
 )  # fmt: skip
 @output_option()

@@ -9,6 +9,12 @@ from typing import Any
 import click
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_MOST = 2**60
+
+THREADS = click.IntRange(min=1, max=1024)
+"""More than any machine has cores, and fewer than an engine may fail to start."""
+SECONDS = click.FloatRange(min=0, min_open=True, max=10_000_000)
+"""A span of time that every clock can wait for."""
 
 
 class Number(click.FloatRange):
@@ -46,9 +52,10 @@ class Size(click.ParamType[int]):
         if isinstance(value, int):
             return value
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", str(value), re.IGNORECASE)
-        if found is None:
-            self.fail(f"{value!r} is not a size; write 512MB or 2GB.", param, ctx)
-        return int(float(found[1]) * _UNITS[found[2].lower()])
+        size = float(found[1]) * _UNITS[found[2].lower()] if found else -1.0
+        if not 0 <= size <= _MOST:
+            self.fail(f"{str(value)[:40]!r} is not a size; write 512MB or 2GB.", param, ctx)
+        return int(size)
 
 
 class Share(click.ParamType[float]):

@@ -305,6 +305,24 @@ def test_nothing_is_suggested_for_data_that_cannot_be_read(capsys: pytest.Captur
     assert not Path("new.json").exists()
 
 
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--memory-limit", "99999999999999T"), "is not a size"),
+        (("--memory-limit", "9" * 400), "is not a size"),
+        (("--threads", "100000"), "1<=x<=1024"),
+        (("--timeout", "inf"), "0<x<=10000000"),
+        (("--table", "orders"), "orders.parquet: files have no tables"),
+    ],
+)
+def test_limits_that_nothing_can_keep_are_refused(
+    option: tuple[str, str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["quality", "suggest", "--data", "orders.parquet", *option]) == ExitCode.USAGE
+    assert said in capsys.readouterr().err
+
+
 # -- start-up ----------------------------------------------------------------------------------------------------------
 
 HEAVY = {"pydantic", "httpx", "great_expectations", "pandas", "pyarrow", "sqlalchemy", "numpy", "yaml", "psycopg"}

@@ -50,6 +50,8 @@ def open_batch(data: str, table: str | None, limits: Limits) -> DuckBatch:
     """Files by path or glob, or `duckdb:///path` with `table`; see `gates.quality.engines.open`."""
     if data.lower().startswith("duckdb://"):
         return open_database(file_of(data), table, limits)
+    if table is not None:
+        raise ConfigError("files have no tables", where=data, next_step="Leave the table out, or name a database.")
     return open_files([data.removeprefix("file://")], limits)
 
 
