@@ -8,6 +8,7 @@ slow notices before its next write: `Lease.ensure`.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -102,7 +103,11 @@ class Lease:
         try:
             self._store.delete(self._path, if_generation=self._generation)
         except ConflictError:
-            return
+            there = self._store.read(self._path)
+            if there is None or documents.parse_lock(there[0], self._path).token != self._terms.token:
+                return
+            with suppress(ConflictError):  # ours: the answer to its renewal was lost
+                self._store.delete(self._path, if_generation=there[1])
 
 
 def _held(document: LockDocument | None, path: str) -> LockHeldError:

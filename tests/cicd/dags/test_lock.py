@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from cicd.dags.lock import Lease, LockTerms
+from cicd.dags.model import StoredObject
 from cicd.dags.stores.local import LocalStore
-from headgate.errors import LockHeldError, RemoteStateError
+from headgate.errors import LockHeldError, RemoteStateError, UnreachableError
 from tests.testing.dag_stores import MortalStore
 from tests.testing.stepped_clock import SteppedClock
 
@@ -46,6 +47,27 @@ def test_renewal_keeps_it(store: LocalStore, clock: SteppedClock) -> None:
         first.ensure()
         with pytest.raises(LockHeldError):
             second.acquire()
+
+
+def test_it_is_given_back_when_the_answer_to_its_renewal_was_lost(store: LocalStore, clock: SteppedClock) -> None:
+    class Lossy(MortalStore):
+        lost = False
+
+        def write(self, path: str, data: bytes, *, if_generation: int) -> StoredObject:
+            written = super().write(path, data, if_generation=if_generation)
+            if self.lost:
+                raise UnreachableError("no connection")
+            return written
+
+    lossy = Lossy(store)
+    held = lease(lossy, clock, "first")
+    held.acquire()
+    lossy.lost = True
+    clock.advance(50)
+    with pytest.raises(UnreachableError):
+        held.ensure()
+    held.release()
+    assert store.read("lock") is None
 
 
 def test_it_is_renewed_when_a_third_has_passed_and_not_before(store: LocalStore, clock: SteppedClock) -> None:
