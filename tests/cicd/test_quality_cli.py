@@ -313,7 +313,6 @@ def test_nothing_is_suggested_for_data_that_cannot_be_read(capsys: pytest.Captur
         (("--memory-limit", "9" * 400), "is not a size"),
         (("--threads", "100000"), "1<=x<=1024"),
         (("--timeout", "inf"), "0<x<=10000000"),
-        (("--table", "orders"), "orders.parquet: files have no tables"),
     ],
 )
 def test_limits_that_nothing_can_keep_are_refused(
@@ -321,6 +320,14 @@ def test_limits_that_nothing_can_keep_are_refused(
 ) -> None:
     assert main(["quality", "suggest", "--data", "orders.parquet", *option]) == ExitCode.USAGE
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_files_are_one_table_by_whatever_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["quality", "suggest", "--data", "orders.parquet"]) == ExitCode.PASS
+    plain = capsys.readouterr().out
+    assert main(["quality", "suggest", "--data", "orders.parquet", "--table", "orders"]) == ExitCode.PASS
+    assert capsys.readouterr().out == plain
 
 
 # -- start-up ----------------------------------------------------------------------------------------------------------

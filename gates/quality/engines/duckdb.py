@@ -47,11 +47,12 @@ class _Sources:
 
 
 def open_batch(data: str, table: str | None, limits: Limits) -> DuckBatch:
-    """Files by path or glob, or `duckdb:///path` with `table`; see `gates.quality.engines.open`."""
+    """Files by path or glob, or `duckdb:///path` with `table`; see `gates.quality.engines.open`.
+
+    Files are one table, whatever it is called: `table` is no matter there, so that one command line fits both.
+    """
     if data.lower().startswith("duckdb://"):
         return open_database(file_of(data), table, limits)
-    if table is not None:
-        raise ConfigError("files have no tables", where=data, next_step="Leave the table out, or name a database.")
     return open_files([data.removeprefix("file://")], limits)
 
 
