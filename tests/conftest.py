@@ -11,11 +11,9 @@ import pytest
 PARITY = "tests/gates/quality/parity/"
 """One row, whichever file: all of them share what Great Expectations says, which takes a minute to ask for."""
 LIVE = "tests/live/"
-"""Two rows, each with a stack of servers of its own, and the files that need none."""
-LIVE_RELEASES = "tests/live/test_release"
-LIVE_ALONE = tuple(f"tests/live/test_{name}.py" for name in ("airflow", "build", "s3_moto"))
+"""One row as well: they share one stack of servers."""
+WITHOUT_STACK = tuple(f"tests/live/test_{name}.py" for name in ("airflow", "build", "s3_moto"))
 LONGEST = (
-    LIVE_RELEASES,
     PARITY,
     "tests/cicd/test_release_crash.py",
     "tests/cicd/demo/test_scenarios.py",
@@ -58,11 +56,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _row(nodeid: str) -> str:
-    """What stays on one worker: a file, or files that share what takes long to start."""
-    file = nodeid.partition("::")[0]
-    if file.startswith(LIVE_ALONE):
-        return file
-    return next((shared for shared in (PARITY, LIVE_RELEASES, LIVE) if file.startswith(shared)), file)
+    """What stays on one worker."""
+    folders = (PARITY,) if nodeid.startswith(WITHOUT_STACK) else (PARITY, LIVE)
+    return next((folder for folder in folders if nodeid.startswith(folder)), nodeid.partition("::")[0])
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
